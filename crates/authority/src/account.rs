@@ -1,0 +1,151 @@
+//! Accounts (RFC 8555 §7.1.2, §7.3).
+
+use chancery_crypto::sha256;
+use chancery_jose::Thumbprint;
+use chancery_pki::UnixTime;
+use minicbor::{Decode, Encode};
+
+use crate::audit::Actor;
+use crate::change::{Change, Record};
+use crate::gateway::Gateway;
+use crate::id::AccountId;
+use crate::refusal::Refusal;
+
+/// Contacts kept per account.
+pub const CONTACTS_MAX: usize = 10;
+
+/// Finds an account by its key within one gateway: half a SHA-256, so that its index stays narrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct KeyTag(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
+
+impl KeyTag {
+    /// The tag of a key at a gateway. The same key makes different accounts at different gateways.
+    #[must_use]
+    pub fn new(gateway: &str, thumbprint: &Thumbprint) -> Self {
+        let digest = sha256(&[gateway.as_bytes(), &[0], &thumbprint.0].concat());
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&digest[..16]);
+        Self(tag)
+    }
+}
+
+/// A stored account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Account {
+    /// Its number.
+    #[n(0)]
+    pub id: AccountId,
+    /// Counts its writes.
+    #[n(1)]
+    pub version: u32,
+    /// The gateway it belongs to.
+    #[n(2)]
+    pub gateway: String,
+    /// Its public key, as a canonical JWK.
+    #[n(3)]
+    pub jwk: String,
+    /// How its key is found.
+    #[n(4)]
+    pub key_tag: KeyTag,
+    /// Whether it may act.
+    #[n(5)]
+    pub status: AccountStatus,
+    /// `mailto:` URLs, checked.
+    #[n(6)]
+    pub contact: Vec<String>,
+    /// When it was made.
+    #[n(7)]
+    pub created: UnixTime,
+    /// The terms it agreed to, by their URL.
+    #[n(8)]
+    pub terms_agreed: Option<String>,
+}
+
+/// Whether an account may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum AccountStatus {
+    /// It may.
+    #[n(0)]
+    Valid,
+    /// Its owner ended it, for good (§7.3.6).
+    #[n(1)]
+    Deactivated,
+    /// An operator ended it.
+    #[n(2)]
+    Revoked,
+}
+
+/// What a client says of a new account, checked by the gateway for form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registration {
+    /// Checked contact URLs.
+    pub contact: Vec<String>,
+    /// Whether the client says that it agrees to the terms.
+    pub terms_agreed: TermsAgreement,
+}
+
+/// Whether the client agrees to the gateway's terms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TermsAgreement {
+    /// It says so.
+    Agreed,
+    /// It does not say so.
+    #[default]
+    Silent,
+}
+
+impl Account {
+    /// A new account for a proven key.
+    ///
+    /// # Errors
+    /// [`Refusal::TermsNotAgreed`].
+    pub fn create(
+        now: UnixTime,
+        id: AccountId,
+        gateway: &Gateway,
+        jwk: String,
+        key_tag: KeyTag,
+        registration: Registration,
+    ) -> Result<Change, Refusal> {
+        if let (Some(url), TermsAgreement::Silent) =
+            (&gateway.terms_of_service, registration.terms_agreed)
+        {
+            return Err(Refusal::TermsNotAgreed { url: url.clone() });
+        }
+        let account = Self {
+            id,
+            version: 1,
+            gateway: gateway.name.clone(),
+            jwk,
+            key_tag,
+            status: AccountStatus::Valid,
+            contact: registration.contact,
+            created: now,
+            terms_agreed: gateway.terms_of_service.clone(),
+        };
+        Ok(Change::account_created(now, account))
+    }
+
+    /// The same account with other contacts.
+    #[must_use]
+    pub fn with_contact(&self, now: UnixTime, contact: Vec<String>) -> Change {
+        let next = Self { version: self.version + 1, contact, ..self.clone() };
+        Change::account_updated(now, Actor::Account(self.id), self.version, next)
+    }
+
+    /// The account ended by its owner. Certificates stay valid (§7.3.6).
+    #[must_use]
+    pub fn deactivated(&self, now: UnixTime) -> Change {
+        let next =
+            Self { version: self.version + 1, status: AccountStatus::Deactivated, ..self.clone() };
+        Change::account_updated(now, Actor::Account(self.id), self.version, next)
+    }
+}
+
+impl From<Account> for Record {
+    fn from(account: Account) -> Self {
+        Self::Account(account)
+    }
+}

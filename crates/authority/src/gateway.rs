@@ -1,0 +1,197 @@
+//! Named entrances and what may be asked for at each.
+
+use std::collections::BTreeMap;
+
+use chancery_acme::ChallengeKind;
+use chancery_pki::{DnsName, Profile, San};
+
+use crate::refusal::{NameRefusal, Refusal};
+
+/// Names in one order; 100 of them make a certificate of about 3 KiB.
+pub const NAMES_PER_ORDER_MAX: usize = 100;
+
+/// A named entrance to the authority: a protocol with its challenges, profiles and rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// The path segment in its URLs.
+    pub name: String,
+    /// Methods offered for plain DNS names.
+    pub challenges: Vec<ChallengeKind>,
+    /// Profiles offered; the first is used where the client names none. Never empty.
+    pub profiles: Vec<Profile>,
+    /// Terms that an account must agree to.
+    pub terms_of_service: Option<String>,
+    /// Which names may be asked for.
+    pub names: NameRules,
+}
+
+/// All entrances of one server.
+pub type Gateways = BTreeMap<String, Gateway>;
+
+/// Names that a gateway accepts. Nothing is accepted that no pattern allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameRules {
+    /// Patterns that allow; an empty list allows nothing.
+    pub allow: Vec<NamePattern>,
+    /// Patterns that refuse, whatever is allowed.
+    pub deny: Vec<NamePattern>,
+}
+
+/// One pattern of a name rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamePattern {
+    /// `*`: every name.
+    Any,
+    /// `*.x`: every name below `x`.
+    Below(DnsName),
+    /// `x`: this name.
+    Exactly(DnsName),
+}
+
+impl NamePattern {
+    /// Reads `*`, `*.example.org` or `host.example.org`.
+    ///
+    /// # Errors
+    /// The text, when it is none of the three.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        match text.strip_prefix("*.") {
+            Some(base) => DnsName::parse(base).map(Self::Below),
+            None => DnsName::parse(text).map(Self::Exactly),
+        }
+        .map_err(|error| format!("{text:?} is not a name pattern: {error}"))
+    }
+
+    fn matches(&self, name: &San) -> bool {
+        let (San::Dns(base) | San::Wildcard(base)) = name else {
+            return matches!(self, Self::Any);
+        };
+        let is_wildcard = matches!(name, San::Wildcard(_));
+        match self {
+            Self::Any => true,
+            // `*.x` covers the wildcard of x itself: every name it can stand for is below x.
+            Self::Below(parent) => base.is_subdomain_of(parent) || (is_wildcard && base == parent),
+            Self::Exactly(only) => !is_wildcard && base == only,
+        }
+    }
+
+    /// Whether some name that `name` stands for is matched; a wildcard must not slip past a refusal below it.
+    fn touches(&self, name: &San) -> bool {
+        match (self, name) {
+            (Self::Below(below) | Self::Exactly(below), San::Wildcard(base)) => {
+                self.matches(name) || below.is_subdomain_of(base)
+            }
+            _ => self.matches(name),
+        }
+    }
+}
+
+impl NameRules {
+    /// Everything that has at least two labels.
+    #[must_use]
+    pub fn any() -> Self {
+        Self { allow: vec![NamePattern::Any], deny: Vec::new() }
+    }
+
+    /// Says why `name` is refused.
+    ///
+    /// # Errors
+    /// [`NameRefusal`].
+    pub fn check(&self, name: &San) -> Result<(), NameRefusal> {
+        if let San::Dns(dns) | San::Wildcard(dns) = name
+            && dns.labels().count() < 2
+        {
+            return Err(NameRefusal::SingleLabel);
+        }
+        if self.deny.iter().any(|pattern| pattern.touches(name)) {
+            return Err(NameRefusal::Denied);
+        }
+        if !self.allow.iter().any(|pattern| pattern.matches(name)) {
+            return Err(NameRefusal::NotAllowed);
+        }
+        Ok(())
+    }
+}
+
+impl Gateway {
+    /// The one table of identifier kind × challenge (failures A10): every use of it goes through here.
+    #[must_use]
+    pub fn methods_for(&self, name: &San) -> Vec<ChallengeKind> {
+        let suits = |kind: &ChallengeKind| match (name, kind) {
+            (San::Dns(_), ChallengeKind::Http01 | ChallengeKind::Dns01) => true,
+            (San::Wildcard(_), ChallengeKind::Dns01) => true,
+            (San::Wildcard(_), ChallengeKind::Http01) => false,
+            (San::Ip(_), ChallengeKind::Http01 | ChallengeKind::Dns01) => false,
+        };
+        self.challenges.iter().copied().filter(suits).collect()
+    }
+
+    /// The profile asked for, or the first.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownProfile`].
+    pub fn profile(&self, wanted: Option<&str>) -> Result<&Profile, Refusal> {
+        match wanted {
+            None => self.profiles.first().ok_or(Refusal::UnknownProfile { wanted: String::new() }),
+            Some(name) => self
+                .profiles
+                .iter()
+                .find(|profile| profile.name == name)
+                .ok_or_else(|| Refusal::UnknownProfile { wanted: name.to_owned() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(allow: &[&str], deny: &[&str]) -> NameRules {
+        let parse = |texts: &[&str]| {
+            texts.iter().map(|text| NamePattern::parse(text).expect("a pattern")).collect()
+        };
+        NameRules { allow: parse(allow), deny: parse(deny) }
+    }
+
+    fn check(rules: &NameRules, name: &str) -> Result<(), NameRefusal> {
+        rules.check(&San::parse_dns(name).expect("a name"))
+    }
+
+    #[test]
+    fn an_empty_allow_list_allows_nothing() {
+        assert_eq!(check(&rules(&[], &[]), "a.test"), Err(NameRefusal::NotAllowed));
+    }
+
+    #[test]
+    fn denied_names_stay_denied_under_a_wildcard_that_would_cover_them() {
+        let rules = rules(&["*"], &["secret.a.test", "*.forbidden.example"]);
+        assert_eq!(check(&rules, "a.test"), Ok(()));
+        assert_eq!(check(&rules, "secret.a.test"), Err(NameRefusal::Denied));
+        assert_eq!(check(&rules, "*.a.test"), Err(NameRefusal::Denied));
+        assert_eq!(check(&rules, "*.b.test"), Ok(()));
+        assert_eq!(check(&rules, "x.forbidden.example"), Err(NameRefusal::Denied));
+        assert_eq!(check(&rules, "*.forbidden.example"), Err(NameRefusal::Denied));
+        assert_eq!(check(&rules, "forbidden.example"), Ok(()));
+    }
+
+    #[test]
+    fn names_of_one_label_are_refused() {
+        assert_eq!(check(&NameRules::any(), "localhost"), Err(NameRefusal::SingleLabel));
+    }
+
+    #[test]
+    fn a10_a_wildcard_is_offered_dns_challenges_only() {
+        let gateway = Gateway {
+            name: "server".into(),
+            challenges: vec![ChallengeKind::Http01, ChallengeKind::Dns01],
+            profiles: vec![Profile::server("server")],
+            terms_of_service: None,
+            names: NameRules::any(),
+        };
+        let offered = |name| gateway.methods_for(&San::parse_dns(name).expect("a name"));
+        assert_eq!(offered("a.test"), [ChallengeKind::Http01, ChallengeKind::Dns01]);
+        assert_eq!(offered("*.a.test"), [ChallengeKind::Dns01]);
+    }
+}

@@ -1,0 +1,44 @@
+//! The domain of a certificate authority: the only place where a decision is made.
+//!
+//! Accounts, orders, authorizations, issuance, certificates and their revocation are values here; what can happen to them
+//! are functions from a value, the time and an event to a [`Change`] and a list of [`Effect`]s. The engine makes the change
+//! durable, then carries the effects out and brings their results back as the next event.
+//!
+//! Where to start:
+//! - [`order::Order`] and [`authorization::Authorization`]: the two state machines of RFC 8555 §7.1.6;
+//! - [`issuance`]: from a ready order to a certificate — [`issuance::claim`] decides, [`issuance::Permit`] is the right to
+//!   a signature, [`issuance::record`] ends it;
+//! - [`change::Change`]: its constructors are everything that can happen to stored data;
+//! - [`authorize()`]: who may do what;
+//! - [`store::Store`]: the one port, which `chancery-store` implements.
+//!
+//! A new kind of challenge is a variant of `ChallengeKind`, a row in [`gateway::Gateway::methods_for`] and a file in the
+//! `prover` crate; the compiler finds the rest.
+//!
+//! What this crate never does: open a socket or a file, read a clock, draw randomness, speak HTTP or SQL, wait.
+
+pub mod account;
+pub mod audit;
+pub mod authorization;
+mod authorize;
+pub mod certificate;
+pub mod change;
+pub mod crl;
+pub mod effect;
+pub mod gateway;
+pub mod id;
+pub mod issuance;
+pub mod issuer;
+pub mod order;
+pub mod proof;
+pub mod recovery;
+pub mod refusal;
+pub mod setting;
+pub mod store;
+
+pub use authorize::{Action, Object, Subject, authorize};
+pub use change::{Change, ChangeKind, Expect, Outcome, Record, Write};
+pub use effect::{Decision, Effect};
+pub use id::{AccountId, AuthorizationId, CertificateId, IdCipher, IdSource, IssuerId, OrderId, RecordId};
+pub use refusal::Refusal;
+pub use store::{Store, StoreError};

@@ -1,0 +1,104 @@
+//! What a validator is asked and what it answers.
+//!
+//! The domain hands out an [`Assignment`]; the `prover` crate carries it out and returns a [`Proof`] or a
+//! [`ProofFailure`]. Both carry [`Observation`]s: what was asked of whom and what came back, kept for the operator's
+//! "why?". Contents fetched from a target are never part of them (only lengths and status codes).
+
+use chancery_acme::ChallengeKind;
+use chancery_pki::{DnsName, UnixTime};
+use minicbor::{Decode, Encode};
+
+/// One attempt to prove control of one name by one method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The name without `*.`.
+    pub name: DnsName,
+    /// The method.
+    pub kind: ChallengeKind,
+    /// The challenge's token (RFC 8555 §8.1).
+    pub token: String,
+    /// `token "." base64url(thumbprint)`
+    pub key_authorization: String,
+}
+
+/// Control was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    /// When the answer arrived.
+    pub at: UnixTime,
+    /// What was seen on the way.
+    pub observations: Vec<Observation>,
+}
+
+/// Control was not shown.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ProofFailure {
+    /// The class of the failure, which becomes the ACME error type.
+    #[n(0)]
+    pub kind: FailureKind,
+    /// One sentence for the client: what was seen, what was expected, what to do.
+    #[n(1)]
+    pub detail: String,
+    /// What was seen on the way.
+    #[n(2)]
+    pub observations: Vec<Observation>,
+}
+
+/// Classes of failure (RFC 8555 §6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum FailureKind {
+    /// The target could not be reached, or must not be: `connection`.
+    #[n(0)]
+    Connection,
+    /// A DNS look-up gave no usable answer: `dns`.
+    #[n(1)]
+    Dns,
+    /// The answer was reached and is wrong: `incorrectResponse`.
+    #[n(2)]
+    IncorrectResponse,
+    /// The answer was reached and refuses: `unauthorized`.
+    #[n(3)]
+    Unauthorized,
+    /// TLS failed on a redirect: `tls`.
+    #[n(4)]
+    Tls,
+}
+
+/// One thing that a validator did, with its result.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Observation {
+    /// A DNS question and what came back, as text.
+    #[n(0)]
+    Asked {
+        /// Owner name and type, as `_acme-challenge.a.test TXT`.
+        #[n(0)]
+        question: String,
+        /// Records, or the response code; TXT contents only as their count and lengths.
+        #[n(1)]
+        answer: String,
+    },
+    /// A connection to an address.
+    #[n(1)]
+    Dialled {
+        /// `address:port`
+        #[n(0)]
+        address: String,
+        /// `connected`, `refused by policy: loopback`, `timed out after 3 s`…
+        #[n(1)]
+        result: String,
+    },
+    /// An HTTP answer.
+    #[n(2)]
+    Fetched {
+        /// The URL asked.
+        #[n(0)]
+        url: String,
+        /// The status code.
+        #[n(1)]
+        status: u16,
+        /// Octets of body read (bounded).
+        #[n(2)]
+        body_octets: u32,
+    },
+}

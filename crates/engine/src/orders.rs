@@ -1,0 +1,179 @@
+//! Orders: place, look at, finalize (RFC 8555 §7.4).
+
+use std::time::Duration;
+
+use chancery_authority::account::{Account, AccountStatus, KeyTag};
+use chancery_authority::audit::Actor;
+use chancery_authority::authorization::Authorization;
+use chancery_authority::issuance::{Finalize, KeyUse, claim};
+use chancery_authority::order::{Order, OrderState, Wanted};
+use chancery_authority::refusal::Denied;
+use chancery_authority::{Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize};
+use chancery_crypto::sha256;
+use chancery_jose::Jwk;
+use chancery_pki::Csr;
+
+use crate::{Engine, EngineError, TRIES_MAX};
+
+/// How long a finalize waits for its own signature before it answers `processing`.
+const SIGNATURE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a poll of something under way waits for news. Short enough for any client's time-out, long enough that most
+/// validations need one poll.
+pub(crate) const POLL_WAIT: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Places an order.
+    ///
+    /// # Errors
+    /// [`Refusal`], store errors.
+    pub async fn new_order(
+        &self,
+        account: &Account,
+        wanted: Wanted,
+    ) -> Result<(Order, Vec<Authorization>), EngineError> {
+        let gateway = self.gateway(&account.gateway)?;
+        let (now, millis) = (self.now(), self.clock.now_millis());
+        let created = {
+            let mut ids = self.lock_ids();
+            Order::create(now, millis, &mut ids, &*self.entropy, gateway, account.id, wanted)
+        };
+        let (change, order, authorizations) = match created {
+            Ok(created) => created,
+            Err(refusal) => {
+                self.remember_refusal(account, OrderId(0), &refusal);
+                return Err(refusal.into());
+            }
+        };
+        match self.apply(change).await? {
+            Outcome::Applied => Ok((order, authorizations)),
+            Outcome::Conflict => Err(EngineError::Contended),
+        }
+    }
+
+    /// An order of the account; one whose signature is under way is waited for a little.
+    ///
+    /// # Errors
+    /// [`Denied`], store errors.
+    pub async fn order(&self, by: &Account, id: OrderId) -> Result<Order, EngineError> {
+        let order = self.own_order(by, id).await?;
+        if !matches!(order.state, OrderState::Processing { .. }) {
+            return Ok(order);
+        }
+        self.wait_for_issuance(by, id, POLL_WAIT).await
+    }
+
+    /// Finalizes an order (§7.4). Repeated with the same CSR it answers with the order as it is.
+    ///
+    /// # Errors
+    /// [`EngineError::Csr`], [`Refusal`], store errors.
+    pub async fn finalize(
+        &self,
+        by: &Account,
+        id: OrderId,
+        csr: &[u8],
+    ) -> Result<Order, EngineError> {
+        let answer = self.try_finalize(by, id, csr).await;
+        if let Err(EngineError::Refused(refusal)) = &answer {
+            self.remember_refusal(by, id, refusal);
+        }
+        answer
+    }
+
+    async fn try_finalize(
+        &self,
+        by: &Account,
+        id: OrderId,
+        csr_der: &[u8],
+    ) -> Result<Order, EngineError> {
+        let digest = sha256(csr_der);
+        let mut csr = None;
+        for _ in 0..TRIES_MAX {
+            let order = self.own_order(by, id).await?;
+            if order.finalized_with() == Some(&digest) {
+                return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
+            }
+            // Before the expensive look at the CSR: most late requests end here.
+            if !matches!(order.state, OrderState::Ready) || order.is_expired(self.now()) {
+                let state = order.status_at(self.now());
+                return Err(Refusal::OrderState { state, needed: "ready" }.into());
+            }
+            let csr = match &csr {
+                Some(csr) => csr,
+                None => &*csr.insert(Csr::parse(csr_der)?),
+            };
+            let decision = self.decide_claim(by.status, &order, csr).await?;
+            if self.commit(decision).await? == Outcome::Applied {
+                return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    pub(crate) async fn decide_claim(
+        &self,
+        account: AccountStatus,
+        order: &Order,
+        csr: &Csr,
+    ) -> Result<Decision, EngineError> {
+        let gateway = self.gateway(&order.gateway)?;
+        let profile = gateway.profile(Some(&order.profile))?;
+        let parts = order.parts.iter().map(|part| part.authorization).collect();
+        let authorizations = self.store.authorizations(parts).await?;
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random);
+        let (decision, _) = claim(&Finalize {
+            now: self.now(),
+            order,
+            authorizations: &authorizations,
+            account,
+            csr,
+            key_use: self.key_use(csr).await?,
+            profile,
+            issuer: self.issuer(),
+            random,
+        })?;
+        Ok(decision)
+    }
+
+    /// RFC 8555 §11.1: an account key never becomes a certificate's key, at no gateway.
+    async fn key_use(&self, csr: &Csr) -> Result<KeyUse, EngineError> {
+        let thumbprint = Jwk::from_key(csr.spki().key()).thumbprint();
+        for gateway in self.gateways.keys() {
+            if self.store.account_by_key(KeyTag::new(gateway, &thumbprint)).await?.is_some() {
+                return Ok(KeyUse::AccountKey);
+            }
+        }
+        Ok(KeyUse::Unknown)
+    }
+
+    async fn wait_for_issuance(
+        &self,
+        by: &Account,
+        id: OrderId,
+        limit: Duration,
+    ) -> Result<Order, EngineError> {
+        let wait = self.waiters.register(id.0);
+        let order = self.own_order(by, id).await?;
+        if !matches!(order.state, OrderState::Processing { .. }) {
+            drop(wait);
+            self.waiters.tidy(id.0);
+            return Ok(order);
+        }
+        wait.at_most(limit).await;
+        self.waiters.tidy(id.0);
+        self.own_order(by, id).await
+    }
+
+    async fn own_order(&self, by: &Account, id: OrderId) -> Result<Order, EngineError> {
+        let order = self.store.order(id).await?.ok_or(Denied::NotYours)?;
+        authorize(Subject::Account(by), Action::Write, Object::Order(&order))?;
+        Ok(order)
+    }
+
+    /// Refusals of certificates are remembered, but nobody waits for that.
+    fn remember_refusal(&self, by: &Account, order: OrderId, refusal: &Refusal) {
+        let actor = Actor::Account(by.id);
+        self.remember(Change::refused_order(self.now(), actor, order, refusal.to_string()));
+    }
+}

@@ -1,0 +1,117 @@
+//! The ACME gateway (RFC 8555): protocol in, protocol out. It decides nothing.
+//!
+//! A request passes, in this order and cheapest first: route, method, media type, size, JWS form, URL, nonce, account,
+//! signature ([`request`]); then one function per resource ([`resources`]) asks the engine and shapes the answer.
+
+mod answer;
+mod nonce;
+mod problem;
+mod request;
+mod resources;
+mod route;
+mod shape;
+mod urls;
+
+use std::sync::Arc;
+
+use chancery_authority::gateway::Gateway;
+use chancery_engine::Engine;
+use http::{Method, Request};
+use hyper::body::Incoming;
+
+pub use nonce::{Nonces, Redeemed};
+pub use urls::Urls;
+
+use crate::acme::answer::{method_not_allowed, not_found};
+use crate::acme::problem::Failure;
+use crate::acme::request::Accepts;
+use crate::acme::route::{Resource, Route};
+use crate::answer::{empty, set};
+use crate::listener::{Answer, Handler, Peer};
+use crate::metrics::HttpMetrics;
+
+/// All ACME gateways of a server behind one listener.
+pub struct AcmeFront {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) nonces: Nonces,
+    pub(crate) urls: Urls,
+    pub(crate) metrics: Arc<HttpMetrics>,
+}
+
+impl AcmeFront {
+    /// A front over an engine.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, nonces: Nonces, urls: Urls, metrics: Arc<HttpMetrics>) -> Self {
+        Self { engine, nonces, urls, metrics }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let route = match Route::parse(&path) {
+            Some(Route::WellKnown) => return self.to_default_directory(),
+            Some(route) => route,
+            None => return not_found(),
+        };
+        let (gateway, resource) = match route {
+            Route::WellKnown => return self.to_default_directory(),
+            Route::DefaultDirectory => (self.engine.default_gateway(), Resource::Directory),
+            Route::Gateway(name, resource) => match self.engine.gateway(name) {
+                Ok(gateway) => (gateway, resource),
+                Err(_) => return not_found(),
+            },
+        };
+        let answer = self.dispatch(gateway, resource, &path, request).await;
+        answer.unwrap_or_else(|failure| self.refuse(gateway, failure))
+    }
+
+    async fn dispatch(
+        &self,
+        gateway: &Gateway,
+        resource: Resource<'_>,
+        path: &str,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Failure> {
+        let method = request.method().clone();
+        match (&method, resource) {
+            (&Method::GET | &Method::HEAD, Resource::Directory) => Ok(self.directory(gateway)),
+            (&Method::HEAD, Resource::NewNonce) => Ok(self.new_nonce(gateway, http::StatusCode::OK)),
+            (&Method::GET, Resource::NewNonce) => {
+                Ok(self.new_nonce(gateway, http::StatusCode::NO_CONTENT))
+            }
+            (&Method::POST, resource) => {
+                let accepts = match resource {
+                    Resource::NewAccount => Accepts::NewKey,
+                    Resource::RevokeCert => Accepts::AccountOrKey,
+                    Resource::Directory
+                    | Resource::NewNonce
+                    | Resource::NewOrder
+                    | Resource::Account(_)
+                    | Resource::Order(_)
+                    | Resource::Finalize(_)
+                    | Resource::Authorization(_)
+                    | Resource::Challenge(_)
+                    | Resource::Certificate(_) => Accepts::Account,
+                };
+                let signed = self.authenticate(gateway, path, request, accepts).await?;
+                self.resource(gateway, resource, &signed).await
+            }
+            _ => Ok(method_not_allowed(self, gateway)),
+        }
+    }
+
+    fn to_default_directory(&self) -> Answer {
+        let mut answer = empty(http::StatusCode::TEMPORARY_REDIRECT);
+        let directory = self.urls.directory(self.engine.default_gateway());
+        set(&mut answer, http::header::LOCATION, &directory);
+        answer
+    }
+}
+
+impl Handler for AcmeFront {
+    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Answer {
+        let started = self.metrics.begin();
+        let answer = self.answer(request).await;
+        self.metrics.end("public", started, answer.status());
+        answer
+    }
+}

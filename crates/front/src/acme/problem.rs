@@ -1,0 +1,176 @@
+//! From causes to problem documents (RFC 8555 §6.7): the one place where this mapping is made.
+
+use chancery_acme::{ErrorType, Problem, Subproblem, WireIdentifier};
+use chancery_authority::gateway::Gateway;
+use chancery_authority::proof::{FailureKind, ProofFailure};
+use chancery_authority::refusal::Denied;
+use chancery_authority::{Refusal, StoreError};
+use chancery_engine::EngineError;
+use chancery_jose::{JwsAlgorithm, JwsError};
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use crate::acme::{AcmeFront, answer};
+use crate::answer::set;
+use crate::listener::Answer;
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    problem: Problem,
+    status: StatusCode,
+    retry_after_secs: Option<u32>,
+    terms_url: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: ErrorType, status: StatusCode, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(kind, detail.into()).with_status(status.as_u16());
+        Self { problem, status, retry_after_secs: None, terms_url: None }
+    }
+
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(ErrorType::Malformed, StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A failure that has its own problem document already.
+    pub(crate) fn of(problem: Problem) -> Self {
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
+        Self { problem, status, retry_after_secs: None, terms_url: None }
+    }
+
+    fn retry_after(mut self, secs: u32) -> Self {
+        self.retry_after_secs = Some(secs);
+        self
+    }
+
+    fn subproblems(mut self, subproblems: Vec<Subproblem>) -> Self {
+        for subproblem in subproblems {
+            self.problem = self.problem.with_subproblem(subproblem);
+        }
+        self
+    }
+}
+
+impl AcmeFront {
+    pub(crate) fn refuse(&self, gateway: &Gateway, failure: Failure) -> Answer {
+        self.metrics.refused(&failure.problem);
+        let mut answer = answer::problem(failure.status, &failure.problem);
+        if let Some(secs) = failure.retry_after_secs {
+            set(&mut answer, RETRY_AFTER, &secs.to_string());
+        }
+        if let Some(url) = &failure.terms_url {
+            answer::add_link(&mut answer, url, "terms-of-service");
+        }
+        self.finish(gateway, answer)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let detail = error.to_string();
+        match error {
+            EngineError::Refused(refusal) => refusal.into(),
+            EngineError::Csr(_) => Self::new(ErrorType::BadCsr, StatusCode::BAD_REQUEST, detail),
+            EngineError::Busy { retry_after_secs, .. } => {
+                Self::new(ErrorType::RateLimited, StatusCode::SERVICE_UNAVAILABLE, detail)
+                    .retry_after(retry_after_secs)
+            }
+            EngineError::Store(StoreError::DiskLow { .. }) => {
+                unavailable(detail).retry_after(60)
+            }
+            EngineError::Store(_) | EngineError::Signer(_) => {
+                tracing::error!(%detail, "a request failed");
+                // What broke inside is for the operator; the client learns that it may come back.
+                unavailable("the authority cannot do this now".to_owned()).retry_after(10)
+            }
+            EngineError::Contended => unavailable(detail).retry_after(1),
+        }
+    }
+}
+
+fn unavailable(detail: String) -> Failure {
+    Failure::new(ErrorType::ServerInternal, StatusCode::SERVICE_UNAVAILABLE, detail)
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        use ErrorType as T;
+        let detail = refusal.to_string();
+        let bad = |kind| Self::new(kind, StatusCode::BAD_REQUEST, detail.clone());
+        let forbidden = |kind| Self::new(kind, StatusCode::FORBIDDEN, detail.clone());
+        match refusal {
+            Refusal::AccountDoesNotExist => bad(T::AccountDoesNotExist),
+            Refusal::AccountDeactivated | Refusal::Denied(Denied::AccountInactive) => {
+                Self::new(T::Unauthorized, StatusCode::UNAUTHORIZED, detail)
+            }
+            Refusal::TermsNotAgreed { url } => {
+                Self { terms_url: Some(url), ..forbidden(T::UserActionRequired) }
+            }
+            Refusal::Denied(Denied::NotYours | Denied::NotAllowed) => forbidden(T::Unauthorized),
+            Refusal::RejectedNames(names) => {
+                let subproblems = names.iter().map(|(name, why)| {
+                    Problem::new(T::RejectedIdentifier, why.to_string()).about(name.into())
+                });
+                bad(T::RejectedIdentifier).subproblems(subproblems.collect())
+            }
+            Refusal::NoChallengeFor { name } => {
+                let about = Problem::new(T::RejectedIdentifier, &detail).about((&name).into());
+                bad(T::RejectedIdentifier).subproblems(vec![about])
+            }
+            Refusal::NameCount { .. } | Refusal::NoSuchChallenge => bad(T::Malformed),
+            Refusal::UnknownProfile { .. } => bad(T::InvalidProfile),
+            Refusal::OrderState { .. } => forbidden(T::OrderNotReady),
+            Refusal::AuthorizationState { .. } => bad(T::Malformed),
+            Refusal::Csr(_) => bad(T::BadCsr),
+            Refusal::NoEvidence { .. } => forbidden(T::Unauthorized),
+            Refusal::AlreadyRevoked { .. } => bad(T::AlreadyRevoked),
+            Refusal::RevocationReason { .. } => bad(T::BadRevocationReason),
+            Refusal::Lint { .. } | Refusal::NotIssuable(_) => {
+                tracing::error!(%detail, "a certificate could not be made");
+                Self::new(T::ServerInternal, StatusCode::INTERNAL_SERVER_ERROR, detail)
+            }
+        }
+    }
+}
+
+impl From<JwsError> for Failure {
+    fn from(error: JwsError) -> Self {
+        let detail = error.to_string();
+        match error {
+            JwsError::BadSignatureAlgorithm => {
+                let problem = Problem::new(ErrorType::BadSignatureAlgorithm, detail);
+                Self::of(problem.with_algorithms(&JwsAlgorithm::NAMES))
+            }
+            JwsError::BadPublicKey(_) | JwsError::UnsupportedKey => {
+                Self::new(ErrorType::BadPublicKey, StatusCode::BAD_REQUEST, detail)
+            }
+            JwsError::TooLarge { .. } => {
+                Self::new(ErrorType::Malformed, StatusCode::PAYLOAD_TOO_LARGE, detail)
+            }
+            JwsError::Malformed { .. }
+            | JwsError::Base64Url
+            | JwsError::BadSignature
+            | JwsError::Signing(_) => Self::malformed(detail),
+        }
+    }
+}
+
+/// A failed proof as the client sees it in the challenge and the order.
+pub(crate) fn of_proof(failure: &ProofFailure, about: Option<WireIdentifier>) -> Problem {
+    let (kind, status) = match failure.kind {
+        FailureKind::Connection => (ErrorType::Connection, 400),
+        FailureKind::Dns => (ErrorType::Dns, 400),
+        FailureKind::IncorrectResponse => (ErrorType::IncorrectResponse, 403),
+        FailureKind::Unauthorized => (ErrorType::Unauthorized, 403),
+        FailureKind::Tls => (ErrorType::Tls, 400),
+    };
+    let problem = Problem::new(kind, &failure.detail).with_status(status);
+    match about {
+        None => problem,
+        Some(identifier) => {
+            let about = Problem::new(kind, &failure.detail).about(identifier);
+            problem.with_subproblem(about)
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! One function per resource: read the payload, ask the engine, shape the answer.
+
+use std::collections::BTreeSet;
+
+use chancery_acme as wire;
+use chancery_acme::{ErrorType, Problem, check_contact, from_slice_bounded};
+use chancery_authority::account::{CONTACTS_MAX, Registration, TermsAgreement};
+use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
+use chancery_authority::gateway::Gateway;
+use chancery_authority::order::{Order, OrderState, Wanted};
+use chancery_authority::refusal::Denied;
+use chancery_authority::Refusal;
+use chancery_engine::{LiveAccount, OnMissing, Registered, Revoker};
+use chancery_pki::{San, pem};
+use http::header::{LOCATION, RETRY_AFTER};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::acme::answer::add_link;
+use crate::answer::{body, empty, json, set};
+use crate::acme::problem::Failure;
+use crate::acme::request::{Sender, Signed};
+use crate::acme::route::Resource;
+use crate::acme::{AcmeFront, shape};
+use crate::listener::Answer;
+
+/// When to poll again what is under way. Short: lego, acmetool and certbot wait much longer on their own.
+const POLL_AGAIN_SECS: &str = "1";
+
+impl AcmeFront {
+    pub(crate) fn directory(&self, gateway: &Gateway) -> Answer {
+        let fixed = |name| self.urls.fixed(gateway, name);
+        let described = |name: &str| format!("certificates by the profile {name:?}");
+        let profiles = gateway
+            .profiles
+            .iter()
+            .map(|profile| (profile.name.clone(), described(&profile.name)))
+            .collect();
+        let directory = wire::Directory {
+            new_nonce: fixed("new-nonce"),
+            new_account: fixed("new-account"),
+            new_order: fixed("new-order"),
+            new_authz: None,
+            revoke_cert: fixed("revoke-cert"),
+            key_change: None,
+            renewal_info: None,
+            meta: Some(wire::Meta {
+                terms_of_service: gateway.terms_of_service.clone(),
+                website: None,
+                caa_identities: Vec::new(),
+                external_account_required: false,
+                profiles,
+            }),
+        };
+        json(StatusCode::OK, &directory)
+    }
+
+    pub(crate) fn new_nonce(&self, gateway: &Gateway, status: StatusCode) -> Answer {
+        self.finish(gateway, empty(status))
+    }
+
+    pub(crate) async fn resource(
+        &self,
+        gateway: &Gateway,
+        resource: Resource<'_>,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let answer = match resource {
+            Resource::Directory => {
+                only_read(signed)?;
+                self.directory(gateway)
+            }
+            Resource::NewNonce => {
+                only_read(signed)?;
+                empty(StatusCode::OK)
+            }
+            Resource::NewAccount => self.new_account(gateway, signed).await?,
+            Resource::Account(word) => self.account(gateway, word, signed).await?,
+            Resource::NewOrder => self.new_order(gateway, signed).await?,
+            Resource::Order(word) => self.order(gateway, word, signed).await?,
+            Resource::Finalize(word) => self.finalize(gateway, word, signed).await?,
+            Resource::Authorization(word) => self.authorization(gateway, word, signed).await?,
+            Resource::Challenge(word) => self.challenge(gateway, word, signed).await?,
+            Resource::Certificate(word) => self.certificate(word, signed).await?,
+            Resource::RevokeCert => self.revoke(signed).await?,
+        };
+        Ok(self.finish(gateway, answer))
+    }
+
+    async fn new_account(&self, gateway: &Gateway, signed: &Signed) -> Result<Answer, Failure> {
+        let Sender::Key(jwk) = &signed.sender else {
+            return Err(Failure::malformed("newAccount needs a jwk, not a kid"));
+        };
+        let asked: wire::NewAccount = payload(signed)?;
+        let on_missing = if asked.only_return_existing {
+            OnMissing::Refuse
+        } else {
+            OnMissing::Create(Registration {
+                contact: checked_contact(asked.contact)?,
+                terms_agreed: if asked.terms_of_service_agreed {
+                    TermsAgreement::Agreed
+                } else {
+                    TermsAgreement::Silent
+                },
+            })
+        };
+        let (status, live) = match self.engine.register(&gateway.name, jwk, on_missing).await? {
+            Registered::Created(live) => (StatusCode::CREATED, live),
+            Registered::Existing(live) => {
+                if !live.is_active() {
+                    return Err(Refusal::AccountDeactivated.into());
+                }
+                (StatusCode::OK, live)
+            }
+        };
+        Ok(self.account_answer(gateway, status, &live))
+    }
+
+    async fn account(
+        &self,
+        gateway: &Gateway,
+        word: &str,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let own = signed.live_account()?;
+        if self.urls.read(word) != Some(own.account.id) {
+            return Err(Refusal::from(Denied::NotYours).into());
+        }
+        if signed.verified.is_post_as_get() {
+            return Ok(self.account_answer(gateway, StatusCode::OK, own));
+        }
+        let asked: wire::AccountUpdate = payload(signed)?;
+        let live = if asked.deactivates() {
+            self.engine.deactivate_account(&own.account).await?
+        } else if let Some(contact) = asked.contact {
+            self.engine.set_contact(&own.account, &checked_contact(contact)?).await?
+        } else {
+            std::sync::Arc::clone(own)
+        };
+        Ok(self.account_answer(gateway, StatusCode::OK, &live))
+    }
+
+    fn account_answer(&self, gateway: &Gateway, status: StatusCode, live: &LiveAccount) -> Answer {
+        let mut answer = json(status, &shape::account(&live.account));
+        set(&mut answer, LOCATION, &self.urls.account(gateway, live.account.id));
+        answer
+    }
+
+    async fn new_order(&self, gateway: &Gateway, signed: &Signed) -> Result<Answer, Failure> {
+        let asked: wire::NewOrder = payload(signed)?;
+        if asked.not_before.is_some() || asked.not_after.is_some() {
+            // §7.4: never issue with another validity than was asked for.
+            return Err(Failure::malformed("notBefore and notAfter cannot be chosen here"));
+        }
+        let wanted = Wanted { names: names(&asked)?, profile: asked.profile };
+        let (order, _) = self.engine.new_order(signed.account()?, wanted).await?;
+        Ok(self.order_answer(gateway, StatusCode::CREATED, &order))
+    }
+
+    async fn order(
+        &self,
+        gateway: &Gateway,
+        word: &str,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        only_read(signed)?;
+        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let order = self.engine.order(signed.account()?, id).await?;
+        Ok(self.order_answer(gateway, StatusCode::OK, &order))
+    }
+
+    async fn finalize(
+        &self,
+        gateway: &Gateway,
+        word: &str,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let asked: wire::Finalize = payload(signed)?;
+        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let order = self.engine.finalize(signed.account()?, id, &asked.csr).await?;
+        Ok(self.order_answer(gateway, StatusCode::OK, &order))
+    }
+
+    fn order_answer(&self, gateway: &Gateway, status: StatusCode, order: &Order) -> Answer {
+        let mut answer = json(status, &self.order_object(gateway, order, self.engine.now()));
+        set(&mut answer, LOCATION, &self.urls.order(gateway, order.id));
+        if matches!(order.state, OrderState::Processing { .. }) {
+            set(&mut answer, RETRY_AFTER, POLL_AGAIN_SECS);
+        }
+        answer
+    }
+
+    async fn authorization(
+        &self,
+        gateway: &Gateway,
+        word: &str,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let by = signed.account()?;
+        let found = if signed.verified.is_post_as_get() {
+            self.engine.authorization(by, id).await?
+        } else {
+            let asked: wire::AuthorizationUpdate = payload(signed)?;
+            if asked.deactivates() {
+                self.engine.deactivate_authorization(by, id).await?
+            } else {
+                self.engine.own_authorization(by, id).await?
+            }
+        };
+        let object = self.authorization_object(gateway, &found, self.engine.now());
+        let mut answer = json(StatusCode::OK, &object);
+        if matches!(found.state, AuthorizationState::Pending) {
+            set(&mut answer, RETRY_AFTER, POLL_AGAIN_SECS);
+        }
+        Ok(answer)
+    }
+
+    async fn challenge(
+        &self,
+        gateway: &Gateway,
+        word: &str,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let (id, index) =
+            self.urls.read_challenge(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let by = signed.account()?;
+        let found = if signed.verified.is_post_as_get() {
+            self.engine.own_authorization(by, id).await?
+        } else {
+            // §7.5.1: the object has no member that we need; it must still be one.
+            let _: wire::ChallengeAnswer = payload(signed)?;
+            self.engine.respond(by, id, index).await?
+        };
+        self.challenge_answer(gateway, &found, index)
+    }
+
+    fn challenge_answer(
+        &self,
+        gateway: &Gateway,
+        found: &Authorization,
+        index: u8,
+    ) -> Result<Answer, Failure> {
+        // A valid authorization has dropped the challenges that nobody answered.
+        let challenge =
+            found.challenges.get(usize::from(index)).ok_or(Refusal::NoSuchChallenge)?;
+        let object = self.challenge_object(gateway, found, index, challenge);
+        let mut answer = json(StatusCode::OK, &object);
+        // certbot insists on this link.
+        add_link(&mut answer, &self.urls.authorization(gateway, found.id), "up");
+        if matches!(challenge.state, ChallengeState::Processing { .. }) {
+            set(&mut answer, RETRY_AFTER, POLL_AGAIN_SECS);
+        }
+        Ok(answer)
+    }
+
+    async fn certificate(&self, word: &str, signed: &Signed) -> Result<Answer, Failure> {
+        only_read(signed)?;
+        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let found = self.engine.certificate(signed.account()?, id).await?;
+        let mut chain = pem::encode("CERTIFICATE", &found.der);
+        chain.push_str(self.engine.chain_pem(found.issuer));
+        Ok(body(StatusCode::OK, wire::CERTIFICATE_CHAIN_MEDIA_TYPE, chain))
+    }
+
+    async fn revoke(&self, signed: &Signed) -> Result<Answer, Failure> {
+        let asked: wire::RevokeRequest = payload(signed)?;
+        let by = match &signed.sender {
+            Sender::Account(live) => Revoker::Account(&live.account),
+            Sender::Key(jwk) => Revoker::Key(jwk.key()),
+        };
+        self.engine.revoke_der(by, &asked.certificate, asked.reason).await?;
+        Ok(empty(StatusCode::OK))
+    }
+}
+
+/// Reads a payload that must be an object of this kind.
+fn payload<T: DeserializeOwned>(signed: &Signed) -> Result<T, Failure> {
+    if signed.verified.is_post_as_get() {
+        return Err(Failure::malformed("this request needs a JSON object as its payload"));
+    }
+    from_slice_bounded(signed.verified.payload())
+        .map_err(|error| Failure::malformed(format!("the payload cannot be used: {error}")))
+}
+
+/// §6.3: a read has an empty payload.
+fn only_read(signed: &Signed) -> Result<(), Failure> {
+    if signed.verified.is_post_as_get() {
+        return Ok(());
+    }
+    Err(Failure::malformed("this resource can only be read, with an empty payload"))
+}
+
+fn checked_contact(contact: Vec<String>) -> Result<Vec<String>, Failure> {
+    if contact.len() > CONTACTS_MAX {
+        let detail = format!("at most {CONTACTS_MAX} contacts are kept");
+        return Err(Failure::new(ErrorType::InvalidContact, StatusCode::BAD_REQUEST, detail));
+    }
+    for url in &contact {
+        check_contact(url).map_err(Failure::of)?;
+    }
+    Ok(contact)
+}
+
+/// The names of an order. What is not a name is reported for each identifier (statement 80).
+fn names(asked: &wire::NewOrder) -> Result<BTreeSet<San>, Failure> {
+    let mut names = BTreeSet::new();
+    let mut wrong: Vec<(Problem, wire::Subproblem)> = Vec::new();
+    for identifier in &asked.identifiers {
+        match identifier.to_san() {
+            Ok(name) => {
+                names.insert(name);
+            }
+            Err(problem) => wrong.push((problem.clone(), problem.about(identifier.clone()))),
+        }
+    }
+    match wrong.as_slice() {
+        [] => Ok(names),
+        [(problem, _)] if asked.identifiers.len() == 1 => Err(Failure::of(problem.clone())),
+        [(first, _), ..] => {
+            // One type for all, or `compound` (RFC 8555 §6.7.1).
+            let same = wrong.iter().all(|(problem, _)| problem.kind == first.kind);
+            let detail = "some of the identifiers cannot be used";
+            let mut problem = match same {
+                true => Problem { detail: detail.to_owned(), ..first.clone() },
+                false => Problem::new(ErrorType::Compound, detail).with_status(400),
+            };
+            for (_, about) in wrong {
+                problem = problem.with_subproblem(about);
+            }
+            Err(Failure::of(problem))
+        }
+    }
+}

@@ -1,0 +1,5 @@
+mod faults;
+mod issuing;
+mod making;
+mod random;
+pub(crate) mod world;

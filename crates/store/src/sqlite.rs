@@ -1,0 +1,173 @@
+//! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`.
+
+mod load;
+mod migrate;
+mod write;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use chancery_authority::StoreError;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::queue::Queue;
+
+pub use writer::FatalHandler;
+
+/// Connections for reading. Point reads take microseconds; more would only wait for the same two cores.
+const READERS: usize = 4;
+
+/// The embedded store.
+///
+/// Dropping it drains the queue, so that every change accepted is answered, and writes the log back into the file.
+pub struct SqliteStore {
+    queue: Arc<Queue>,
+    writer: Option<JoinHandle<()>>,
+    readers: Arc<Readers>,
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// The database file; made if it is not there.
+    pub path: PathBuf,
+    /// This node's number.
+    pub node: u8,
+    /// Issuance stops when less than this share of the disk is free.
+    pub disk_free_percent_min: u8,
+    /// What happens when a commit fails; ends the process.
+    pub on_fatal: FatalHandler,
+}
+
+impl SqliteOptions {
+    /// The usual settings for a file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            node: 1,
+            disk_free_percent_min: 5,
+            on_fatal: FatalHandler::EXIT,
+        }
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite said so.
+    #[error("cannot open the store {path}: {source}; check that the folder exists and belongs to this user")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Its words.
+        source: rusqlite::Error,
+    },
+    /// A newer program has been here.
+    #[error("the store {path} has schema {found}, and this program knows {known}; start the newer program, or restore a copy from before the upgrade")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The writer's thread could not be started.
+    #[error("cannot start the store's writer: {0}")]
+    Thread(std::io::Error),
+    /// The audit trail's end cannot be read.
+    #[error("the end of the audit trail in {path} cannot be read: {source}")]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: rusqlite::Error,
+    },
+}
+
+impl SqliteStore {
+    /// Opens the store, making or migrating the file as needed, and starts its writer.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
+        let failed =
+            |source| OpenError::Sqlite { path: options.path.clone(), source };
+        let mut connection = Connection::open(&options.path).map_err(failed)?;
+        prepare_for_writing(&connection).map_err(failed)?;
+        migrate::to_newest(&mut connection, &options.path)?;
+        let readers = Readers::open(&options.path).map_err(failed)?;
+        let queue = Arc::new(Queue::default());
+        let writer = writer::Writer::new(connection, &options)
+            .map_err(|source| OpenError::Audit { path: options.path.clone(), source })?;
+        let line = Arc::clone(&queue);
+        let writer = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&line))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { queue, writer: Some(writer), readers: Arc::new(readers) })
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer was reported by the panic hook; there is nobody left to tell here.
+            let _ = writer.join();
+        }
+    }
+}
+
+fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "page_size", 4096)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    // Only the writer checkpoints, and when it chooses to (failures G2).
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// A few read-only connections, each used by one caller at a time.
+struct Readers {
+    connections: Vec<Mutex<Connection>>,
+    next: AtomicUsize,
+}
+
+impl Readers {
+    fn open(path: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = || {
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.pragma_update(None, "cache_size", -8_192)?;
+            connection.pragma_update(None, "query_only", true)?;
+            connection.set_prepared_statement_cache_capacity(32);
+            Ok(Mutex::new(connection))
+        };
+        let connections = (0..READERS).map(|_| connection()).collect::<rusqlite::Result<_>>()?;
+        Ok(Self { connections, next: AtomicUsize::new(0) })
+    }
+
+    /// A free connection, or the next one in turn.
+    fn borrow(&self) -> MutexGuard<'_, Connection> {
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        for offset in 0..READERS {
+            if let Ok(free) = self.connections[(start + offset) % READERS].try_lock() {
+                return free;
+            }
+        }
+        self.connections[start % READERS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unavailable(error: &rusqlite::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

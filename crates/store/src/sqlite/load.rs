@@ -1,0 +1,245 @@
+//! Loads: point reads run where they are asked for (microseconds); listings on a blocking thread.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use chancery_authority::account::{Account, KeyTag};
+use chancery_authority::audit::Block;
+use chancery_authority::authorization::Authorization;
+use chancery_authority::certificate::Certificate;
+use chancery_authority::crl::CrlState;
+use chancery_authority::issuer::Issuer;
+use chancery_authority::order::Order;
+use chancery_authority::setting::{Setting, SettingName};
+use chancery_authority::store::{Answer, CertificateFilter, Counts, OnlyRevoked, OpenWork, Page};
+use chancery_authority::{
+    AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store, StoreError,
+};
+use chancery_pki::{RevokedEntry, Serial, UnixTime};
+use minicbor::Decode;
+use rusqlite::{Connection, OptionalExtension, Params, params};
+
+use super::{Readers, SqliteStore, unavailable};
+use crate::record::decode;
+
+pub(super) fn setting_key(name: SettingName) -> i64 {
+    match name {
+        SettingName::UrlKey => 1,
+        SettingName::JournalMark => 2,
+    }
+}
+
+fn find<T: for<'b> Decode<'b, ()>>(
+    connection: &Connection,
+    table: &str,
+    sql: &str,
+    key: impl Params,
+) -> Result<Option<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+    statement
+        .query_row(key, |row| Ok((row.get::<_, i64>(0)?, decode_row(table, row))))
+        .optional()
+        .map_err(|error| unavailable(&error))?
+        .map(|(_, decoded)| decoded)
+        .transpose()
+}
+
+fn list<T: for<'b> Decode<'b, ()>>(
+    connection: &Connection,
+    table: &str,
+    sql: &str,
+    values: impl Params,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+    let rows = statement
+        .query_map(values, |row| Ok(decode_row(table, row)))
+        .map_err(|error| unavailable(&error))?;
+    rows.map(|row| row.map_err(|error| unavailable(&error))?).collect()
+}
+
+/// Column 0 is the key, column 1 the blob.
+fn decode_row<T: for<'b> Decode<'b, ()>>(
+    table: &str,
+    row: &rusqlite::Row<'_>,
+) -> Result<T, StoreError> {
+    let key: i64 = row.get(0).map_err(|error| unavailable(&error))?;
+    let blob = row
+        .get_ref(1)
+        .map_err(|error| unavailable(&error))?
+        .as_blob()
+        .map_err(|_| StoreError::Damaged { what: format!("{table} {key}") })?;
+    decode(table, key, blob)
+}
+
+impl SqliteStore {
+    fn point<'a, T: Send + 'a>(
+        &'a self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Answer<'a, T> {
+        Box::pin(ready(read(&self.readers.borrow())))
+    }
+
+    fn listing<'a, T: Send + 'static>(
+        &'a self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Answer<'a, T> {
+        let readers: Arc<Readers> = Arc::clone(&self.readers);
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || read(&readers.borrow()))
+                .await
+                .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn apply(&self, change: Change) -> Answer<'_, Outcome> {
+        let waiting = self.queue.push(change);
+        Box::pin(async move {
+            waiting?.await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable("its writer has ended".to_owned()))
+            })
+        })
+    }
+
+    fn account(&self, id: AccountId) -> Answer<'_, Option<Account>> {
+        self.point(|db| find(db, "account", "select id, body from account where id = ?1", [id.0]))
+    }
+
+    fn account_by_key(&self, tag: KeyTag) -> Answer<'_, Option<Account>> {
+        let sql = "select id, body from account where key_tag = ?1";
+        self.point(|db| find(db, "account", sql, [tag.0]))
+    }
+
+    fn order(&self, id: OrderId) -> Answer<'_, Option<Order>> {
+        self.point(|db| find(db, "order", "select id, body from orders where id = ?1", [id.0]))
+    }
+
+    fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
+        let sql = "select id, body from orders where id > ?1 order by id limit ?2";
+        self.listing(move |db| list(db, "order", sql, params![page.after, limit(page)]))
+    }
+
+    fn authorization(&self, id: AuthorizationId) -> Answer<'_, Option<Authorization>> {
+        let sql = "select id, body from authorization where id = ?1";
+        self.point(|db| find(db, "authorization", sql, [id.0]))
+    }
+
+    fn authorizations(&self, ids: Vec<AuthorizationId>) -> Answer<'_, Vec<Authorization>> {
+        let sql = "select id, body from authorization where id = ?1";
+        self.point(|db| {
+            ids.into_iter()
+                .filter_map(|id| find(db, "authorization", sql, [id.0]).transpose())
+                .collect()
+        })
+    }
+
+    fn certificate(&self, id: CertificateId) -> Answer<'_, Option<Certificate>> {
+        let sql = "select id, body from certificate where id = ?1";
+        self.point(|db| find(db, "certificate", sql, [id.0]))
+    }
+
+    fn certificate_by_serial(
+        &self,
+        issuer: IssuerId,
+        serial: Serial,
+    ) -> Answer<'_, Option<Certificate>> {
+        let sql = "select id, body from certificate where issuer = ?1 and serial = ?2";
+        self.point(|db| find(db, "certificate", sql, params![issuer.0, serial.as_bytes()]))
+    }
+
+    fn certificates(
+        &self,
+        page: Page,
+        filter: CertificateFilter,
+    ) -> Answer<'_, Vec<Certificate>> {
+        let before = filter.expires_before.map_or(i64::MAX, |time| time.0);
+        let only_revoked = matches!(filter.only_revoked, OnlyRevoked::Yes);
+        let sql = "select id, body from certificate \
+                   where id > ?1 and not_after < ?2 and (status <> 0 or ?3 = 0) order by id limit ?4";
+        self.listing(move |db| {
+            list(db, "certificate", sql, params![page.after, before, only_revoked, limit(page)])
+        })
+    }
+
+    fn revoked(
+        &self,
+        issuer: IssuerId,
+        shard: u16,
+        listed_from: UnixTime,
+    ) -> Answer<'_, Vec<RevokedEntry>> {
+        let sql = "select id, body from certificate indexed by certificate_revoked \
+                   where issuer = ?1 and shard = ?2 and not_after >= ?3 and status <> 0 order by serial";
+        self.listing(move |db| {
+            let mut statement = db.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+            let rows = statement
+                .query_map(params![issuer.0, shard, listed_from.0], |row| {
+                    Ok(decode_row::<Certificate>("certificate", row))
+                })
+                .map_err(|error| unavailable(&error))?;
+            let mut entries = Vec::new();
+            for row in rows {
+                let certificate = row.map_err(|error| unavailable(&error))??;
+                entries.extend(certificate.crl_entry());
+            }
+            Ok(entries)
+        })
+    }
+
+    fn crls(&self, issuer: IssuerId) -> Answer<'_, Vec<CrlState>> {
+        let sql = "select shard, body from crl where issuer = ?1 order by shard";
+        self.listing(move |db| list(db, "CRL of shard", sql, [issuer.0]))
+    }
+
+    fn issuers(&self) -> Answer<'_, Vec<Issuer>> {
+        self.point(|db| list(db, "issuer", "select id, body from issuer order by id", []))
+    }
+
+    fn setting(&self, name: SettingName) -> Answer<'_, Option<Setting>> {
+        let sql = "select name, body from setting where name = ?1";
+        self.point(|db| find(db, "setting", sql, [setting_key(name)]))
+    }
+
+    fn open_work(&self) -> Answer<'_, OpenWork> {
+        self.listing(|db| {
+            let orders = "select id, body from orders where open = 1 order by id";
+            let authorizations = "select id, body from authorization where open = 1 order by id";
+            Ok(OpenWork {
+                orders: list(db, "order", orders, [])?,
+                authorizations: list(db, "authorization", authorizations, [])?,
+            })
+        })
+    }
+
+    fn audit(&self, node: u8, after: i64, limit: u16) -> Answer<'_, Vec<Block>> {
+        let sql = "select sequence, previous, body from audit \
+                   where node = ?1 and sequence > ?2 order by sequence limit ?3";
+        self.listing(move |db| {
+            let mut statement = db.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+            let rows = statement
+                .query_map(params![node, after, limit], |row| {
+                    let (sequence, previous, body) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(Block { node, sequence, previous, body })
+                })
+                .map_err(|error| unavailable(&error))?;
+            rows.collect::<rusqlite::Result<_>>().map_err(|error| unavailable(&error))
+        })
+    }
+
+    fn counts(&self) -> Answer<'_, Counts> {
+        let sql = "select max(
+            coalesce((select max(id) from account), 0),
+            coalesce((select max(id) from orders), 0),
+            coalesce((select max(id) from authorization), 0),
+            coalesce((select max(id) from certificate), 0))";
+        self.point(|db| {
+            db.query_row(sql, [], |row| row.get(0))
+                .map(|highest_id| Counts { highest_id })
+                .map_err(|error| unavailable(&error))
+        })
+    }
+}
+
+fn limit(page: Page) -> u16 {
+    page.limit.min(Page::LIMIT_MAX)
+}

@@ -1,0 +1,209 @@
+//! The thread that owns the write connection.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chancery_authority::audit::{AuditRecord, Block};
+use chancery_authority::store::Lane;
+use chancery_authority::{Outcome, StoreError};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::write::{self, Written};
+use super::{SqliteOptions, unavailable};
+use crate::queue::{BATCH_MAX, Pending, Queue};
+
+/// Pages of log after which it is written back into the file: 32 MiB. Fewer means writing hot pages back more often; more
+/// means a longer replay at start.
+const CHECKPOINT_PAGES: i64 = 8192;
+
+/// How often the free disk space is looked at.
+const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Ends the process when what is on the disk has become unknown.
+#[derive(Debug, Clone, Copy)]
+pub struct FatalHandler(pub fn(&str) -> !);
+
+impl FatalHandler {
+    /// Says why on standard error and exits with 70 (internal software error); a supervisor starts the program again,
+    /// which then reads what is there.
+    pub const EXIT: Self = Self(|why| {
+        eprintln!("chancery: the store could not commit and stops now: {why}; nothing unconfirmed was promised, start again");
+        std::process::exit(70)
+    });
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    node: u8,
+    head: (i64, [u8; 32]),
+    disk: DiskWatch,
+    on_fatal: FatalHandler,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, options: &SqliteOptions) -> rusqlite::Result<Self> {
+        let head = last_block(&connection, options.node)?
+            .map_or((0, [0; 32]), |block| (block.sequence, block.digest()));
+        Ok(Self {
+            connection,
+            path: options.path.clone(),
+            node: options.node,
+            head,
+            disk: DiskWatch::new(&options.path, options.disk_free_percent_min),
+            on_fatal: options.on_fatal,
+        })
+    }
+
+    /// Works until the queue is closed and drained.
+    pub(super) fn run(mut self, queue: &Queue) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            queue.take(&mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            self.disk.look();
+            self.commit(&mut batch);
+            self.checkpoint_if_long();
+        }
+        // Leaves one whole file behind; the log alone would do as well.
+        let _ = self.connection.pragma_query(None, "wal_checkpoint", |_| Ok(()));
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Pending>) {
+        let low = self.disk.is_low();
+        let mut outcomes = Vec::with_capacity(batch.len());
+        match self.execute(batch, low, &mut outcomes) {
+            Ok(head) => {
+                self.head = head;
+                for (pending, outcome) in batch.drain(..).zip(outcomes) {
+                    // Whoever asked may have gone; the change stands all the same.
+                    let _ = pending.answer.send(outcome);
+                }
+            }
+            Err(error) => {
+                let refused = self.undo(&error);
+                for pending in batch.drain(..) {
+                    let _ = pending.answer.send(Err(refused.clone()));
+                }
+            }
+        }
+    }
+
+    fn execute(
+        &self,
+        batch: &[Pending],
+        low: bool,
+        outcomes: &mut Vec<Result<Outcome, StoreError>>,
+    ) -> rusqlite::Result<(i64, [u8; 32])> {
+        self.connection.prepare_cached("begin immediate")?.execute([])?;
+        let mut audit: Vec<AuditRecord> = Vec::with_capacity(batch.len());
+        for pending in batch {
+            let change = &pending.change;
+            if low && change.kind().lane() == Lane::Ordinary {
+                outcomes.push(Err(StoreError::DiskLow { percent: self.disk.percent_min }));
+                continue;
+            }
+            match write::change(&self.connection, self.node, change)? {
+                Written::All => {
+                    audit.push(change.audit().clone());
+                    outcomes.push(Ok(Outcome::Applied));
+                }
+                Written::Conflict => outcomes.push(Ok(Outcome::Conflict)),
+            }
+        }
+        let mut head = self.head;
+        if !audit.is_empty() {
+            let block = Block::seal(self.node, head.0 + 1, head.1, &audit);
+            self.connection
+                .prepare_cached("insert into audit (node, sequence, epoch, previous, body) values (?1, ?2, 0, ?3, ?4)")?
+                .execute(params![self.node, block.sequence, block.previous, block.body])?;
+            head = (block.sequence, block.digest());
+        }
+        self.connection.prepare_cached("commit")?.execute([])?;
+        Ok(head)
+    }
+
+    /// A full disk is survivable: SQLite has undone the transaction and says so. Anything else may have left the log in a
+    /// state that nobody knows, and only a fresh start can tell (failures G3).
+    fn undo(&self, error: &rusqlite::Error) -> StoreError {
+        let full = matches!(
+            error,
+            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::DiskFull
+        );
+        if !full {
+            (self.on_fatal.0)(&format!("{}: {error}", self.path.display()));
+        }
+        if !self.connection.is_autocommit()
+            && let Err(second) = self.connection.execute_batch("rollback")
+        {
+            (self.on_fatal.0)(&format!("{}: {error}, then {second}", self.path.display()));
+        }
+        StoreError::DiskLow { percent: self.disk.percent_min }
+    }
+
+    fn checkpoint_if_long(&self) {
+        let log = self.path.with_file_name(wal_name(&self.path));
+        let Ok(length) = std::fs::metadata(log).map(|metadata| metadata.len()) else { return };
+        if i64::try_from(length / 4096).unwrap_or(i64::MAX) < CHECKPOINT_PAGES {
+            return;
+        }
+        let done = self.connection.pragma_query(None, "wal_checkpoint", |_| Ok(()));
+        if let Err(error) = done {
+            tracing::warn!(reason = %unavailable(&error), "the store's log could not be written back yet");
+        }
+    }
+}
+
+fn wal_name(path: &Path) -> String {
+    format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn last_block(connection: &Connection, node: u8) -> rusqlite::Result<Option<Block>> {
+    connection
+        .query_row(
+            "select sequence, previous, body from audit where node = ?1 order by sequence desc limit 1",
+            params![node],
+            |row| Ok(Block { node, sequence: row.get(0)?, previous: row.get(1)?, body: row.get(2)? }),
+        )
+        .optional()
+}
+
+/// Looks at the free space of the store's disk now and then.
+struct DiskWatch {
+    folder: PathBuf,
+    percent_min: u8,
+    looked: Option<Instant>,
+    low: bool,
+}
+
+impl DiskWatch {
+    fn new(path: &Path, percent_min: u8) -> Self {
+        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Self {
+            folder: folder.unwrap_or_else(|| Path::new(".")).to_path_buf(),
+            percent_min,
+            looked: None,
+            low: false,
+        }
+    }
+
+    fn look(&mut self) {
+        if self.looked.is_some_and(|at| at.elapsed() < DISK_LOOK_EVERY) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        let Ok(facts) = rustix::fs::statvfs(&self.folder) else { return };
+        let low = facts.f_bavail.saturating_mul(100)
+            < facts.f_blocks.saturating_mul(u64::from(self.percent_min));
+        if low != self.low {
+            tracing::warn!(low, percent_min = self.percent_min, "free disk space crossed the watermark");
+        }
+        self.low = low;
+    }
+
+    fn is_low(&self) -> bool {
+        self.low
+    }
+}
