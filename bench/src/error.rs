@@ -37,9 +37,6 @@ pub(crate) enum BenchError {
     /// A URL that is not https on a loopback address.
     #[error("the URL of the directory cannot be used: {0}")]
     Url(String),
-    /// A root that is no certificate.
-    #[error("the root in {path} cannot be used: {detail}")]
-    Root { path: PathBuf, detail: String },
     /// Keys or certificates of our own.
     #[error("cannot make {what}: {detail}")]
     Material { what: &'static str, detail: String },

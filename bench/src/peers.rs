@@ -5,7 +5,7 @@ pub(crate) mod chancery;
 mod pebble;
 mod running;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ pub(crate) struct Started {
     pub(crate) pacing: Pacing,
     pub(crate) began: Instant,
     /// Its files go with it.
-    pub(crate) scratch: Option<Scratch>,
+    pub(crate) _scratch: Option<Scratch>,
 }
 
 /// How to talk to a server that answers.
@@ -60,7 +60,7 @@ pub(crate) struct Ground<'a> {
     /// Where our own programs are.
     pub(crate) programs: PathBuf,
     /// Chancery's data that all its runs share; a fresh folder for each if none.
-    pub(crate) filled: Option<&'a Path>,
+    pub(crate) filled: Option<&'a chancery::Place>,
 }
 
 /// Whether a server can be started here at all.
@@ -92,7 +92,7 @@ pub(crate) async fn start(peer: Peer, ground: &Ground<'_>) -> Result<Started, Be
 /// Waits for the first directory.
 ///
 /// # Errors
-/// [`BenchError::NotReady`], with the server's last words, and [`BenchError::Root`].
+/// [`BenchError::NotReady`], with the server's last words.
 pub(crate) async fn ready(peer: Peer, started: &mut Started) -> Result<Ready, BenchError> {
     let deadline = started.began + START_TIME;
     let mut seen = "it never answered".to_owned();

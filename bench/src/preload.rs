@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::cli::Peer;
 use crate::error::BenchError;
+use crate::peers::chancery::{Place, start_in};
 use crate::peers::{self, Ground};
 use crate::scratch::Scratch;
 
@@ -17,12 +18,18 @@ const PROGRAM: &str = "preload";
 /// Beyond this it is not worth waiting: a million takes a minute or two.
 const TIME_MAX: Duration = Duration::from_secs(3600);
 
-/// Lets chancery make its data (keys, issuers, schema), stops it, and has the helper fill the store. The folder for
-/// data is below the one returned.
+/// A place for chancery with a full store, and the folder that it is in.
+#[derive(Debug)]
+pub(crate) struct Filled {
+    pub(crate) place: Place,
+    _scratch: Scratch,
+}
+
+/// Lets chancery make its data (keys, issuers, schema), stops it, and has the helper fill the store.
 ///
 /// # Errors
 /// [`BenchError`]
-pub(crate) async fn fill(ground: &Ground<'_>, count: u64) -> Result<Scratch, BenchError> {
+pub(crate) async fn fill(ground: &Ground<'_>, count: u64) -> Result<Filled, BenchError> {
     let program = ground.programs.join(PROGRAM);
     if !program.is_file() {
         return Err(BenchError::Preload(format!(
@@ -30,14 +37,27 @@ pub(crate) async fn fill(ground: &Ground<'_>, count: u64) -> Result<Scratch, Ben
             program.display()
         )));
     }
-    let filled = Scratch::new(&ground.folder)?;
-    let data = data(&filled);
-    make(ground, &data).await?;
+    let scratch = Scratch::new(&ground.folder)?;
+    let place = Place::new(scratch.path().join("data"))?;
+    make(ground, &place).await?;
     let began = Instant::now();
-    let mut command = Command::new(&program);
+    help(&program, &place, count).await?;
+    // What is still in memory would be written while something else is measured.
+    rustix::fs::sync();
+    eprintln!(
+        "chancery: {count} certificates stored beforehand in {:.0} s",
+        began.elapsed().as_secs_f64()
+    );
+    Ok(Filled {
+        place,
+        _scratch: scratch,
+    })
+}
+
+async fn help(program: &Path, place: &Place, count: u64) -> Result<(), BenchError> {
+    let mut command = Command::new(program);
+    command.arg(place.data()).arg(count.to_string());
     command
-        .arg(&data)
-        .arg(count.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .kill_on_drop(true);
@@ -46,37 +66,18 @@ pub(crate) async fn fill(ground: &Ground<'_>, count: u64) -> Result<Scratch, Ben
         source,
     };
     let mut child = command.spawn().map_err(spawned)?;
+    let failed = |detail: String| Err(BenchError::Preload(format!("{PROGRAM} {detail}")));
     match timeout(TIME_MAX, child.wait()).await {
-        Ok(Ok(status)) if status.success() => {}
-        Ok(Ok(status)) => {
-            return Err(BenchError::Preload(format!(
-                "{PROGRAM} ended with {status}"
-            )));
-        }
-        Ok(Err(error)) => return Err(BenchError::Preload(error.to_string())),
-        Err(_) => {
-            return Err(BenchError::Preload(format!(
-                "{PROGRAM} took more than an hour"
-            )));
-        }
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => failed(format!("ended with {status}")),
+        Ok(Err(error)) => failed(format!("was lost: {error}")),
+        Err(_) => failed("took more than an hour".to_owned()),
     }
-    // What is still in memory would be written while something else is measured.
-    rustix::fs::sync();
-    eprintln!(
-        "chancery: {count} certificates stored beforehand in {:.0} s",
-        began.elapsed().as_secs_f64()
-    );
-    Ok(filled)
 }
 
-/// The folder for data below the one that [`fill`] returns.
-pub(crate) fn data(filled: &Scratch) -> std::path::PathBuf {
-    filled.path().join("data")
-}
-
-async fn make(ground: &Ground<'_>, data: &Path) -> Result<(), BenchError> {
+async fn make(ground: &Ground<'_>, place: &Place) -> Result<(), BenchError> {
     let scratch = Scratch::new(&ground.folder)?;
-    let mut started = peers::chancery::start_on(ground, scratch, data.to_path_buf()).await?;
+    let mut started = start_in(ground, scratch, place).await?;
     peers::ready(Peer::Chancery, &mut started).await?;
     let Some(process) = started.process.take() else {
         return Ok(());

@@ -51,6 +51,16 @@ impl Reference {
         drop(self.end);
         let mut samples = self.thread.join().unwrap_or_default();
         samples.sort_by(f64::total_cmp);
+        eprintln!(
+            "n {} min {:.1} p10 {:.1} p50 {:.1} p90 {:.1} max {:.1} mean {:.1}",
+            samples.len(),
+            samples[0],
+            samples[samples.len() / 10],
+            samples[samples.len() / 2],
+            samples[samples.len() * 9 / 10],
+            samples[samples.len() - 1],
+            samples.iter().sum::<f64>() / samples.len() as f64
+        );
         samples.get(samples.len() / 2).copied()
     }
 }

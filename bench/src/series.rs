@@ -8,10 +8,10 @@ use crate::cli::{Cli, Peer};
 use crate::error::BenchError;
 use crate::figures::Figures;
 use crate::peers::{self, Ground};
-use crate::preload;
+use crate::preload::{self, Filled};
 use crate::report::{self, Conditions, Outcome, Report};
 use crate::run;
-use crate::scratch::{self, Scratch};
+use crate::scratch;
 
 /// Measures what the command line asks for and prints the report.
 ///
@@ -27,8 +27,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<(), BenchError> {
     let mut absent = Vec::new();
     let mut peers = present(cli.peers(), &ground, &mut absent);
     let filled = fill(&ground, &mut peers, &mut absent).await;
-    let data = filled.as_ref().map(preload::data);
-    ground.filled = data.as_deref();
+    ground.filled = filled.as_ref().map(|filled| &filled.place);
     let results = rounds(&peers, &ground, &mut absent).await;
     let ratios = report::ratios(&results);
     let conditions = Conditions::of(cli, scratch::is_memory(&ground.folder));
@@ -67,7 +66,7 @@ async fn fill(
     ground: &Ground<'_>,
     peers: &mut Vec<Peer>,
     absent: &mut Vec<String>,
-) -> Option<Scratch> {
+) -> Option<Filled> {
     if ground.cli.preload == 0 || !peers.contains(&Peer::Chancery) {
         return None;
     }

@@ -99,7 +99,7 @@ pub(super) async fn start(ground: &Ground<'_>) -> Result<Started, BenchError> {
         site,
         pacing: ground.cli.pacing(PACING),
         began,
-        scratch: Some(scratch),
+        _scratch: Some(scratch),
     })
 }
 

@@ -1,5 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cli::{Pacing, Peer};
@@ -9,7 +9,7 @@ use crate::process::{Launch, Process, free_ports};
 use crate::scratch::Scratch;
 use crate::site::Site;
 
-/// It answers a challenge and a finalize when their outcome is near; a worker looks at once.
+/// It answers a poll when the object has changed, so a worker looks at once.
 const PACING: Pacing = Pacing {
     first: Duration::ZERO,
     next: Duration::from_millis(3),
@@ -28,31 +28,97 @@ pub(super) fn program(ground: &Ground<'_>) -> Result<PathBuf, BenchError> {
     })
 }
 
-/// Starts `chancery serve` on a folder of its own, or on the one that was filled.
-pub(super) async fn start(ground: &Ground<'_>) -> Result<Started, BenchError> {
-    let scratch = Scratch::new(&ground.folder)?;
-    let data = ground
-        .filled
-        .map_or_else(|| scratch.path().join("data"), Path::to_path_buf);
-    start_on(ground, scratch, data).await
+/// Data of the authority and the ports it uses. They go together: the status URL is in every certificate, and a
+/// store keeps the one that it was made with.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    data: PathBuf,
+    public: u16,
+    status: u16,
+    metrics: u16,
 }
 
-/// Starts it on this folder for data, which it makes if it is not there.
-pub(crate) async fn start_on(
+impl Place {
+    /// Ports that are free now, and a folder for data that chancery makes.
+    ///
+    /// # Errors
+    /// [`BenchError::Port`]
+    pub(crate) fn new(data: PathBuf) -> Result<Self, BenchError> {
+        let [public, status, metrics] = free_ports()?;
+        Ok(Self {
+            data,
+            public,
+            status,
+            metrics,
+        })
+    }
+
+    /// The folder for data.
+    pub(crate) fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
+    /// The authority's configuration, by the names of its environment.
+    fn environment(&self, site: &Site) -> Vec<(&'static str, String)> {
+        let listen = |port| format!("127.0.0.1:{port}");
+        vec![
+            (
+                "CHANCERY_SERVER__URL",
+                format!("https://localhost:{}", self.public),
+            ),
+            (
+                "CHANCERY_SERVER__STATUS_URL",
+                format!("http://localhost:{}", self.status),
+            ),
+            ("CHANCERY_LISTEN__PUBLIC", listen(self.public)),
+            ("CHANCERY_LISTEN__STATUS", listen(self.status)),
+            ("CHANCERY_LISTEN__METRICS", listen(self.metrics)),
+            (
+                "CHANCERY_VALIDATION__HTTP_PORT",
+                site.web().port().to_string(),
+            ),
+            ("CHANCERY_VALIDATION__RESOLVERS", site.dns().to_string()),
+            (
+                "CHANCERY_VALIDATION__ALLOW",
+                "public,private,loopback".to_owned(),
+            ),
+            ("CHANCERY_LIMITS__ENABLED", "false".to_owned()),
+        ]
+    }
+}
+
+/// Starts `chancery serve` in a place of its own, or in the one that was filled.
+pub(super) async fn start(ground: &Ground<'_>) -> Result<Started, BenchError> {
+    let scratch = Scratch::new(&ground.folder)?;
+    match ground.filled {
+        Some(place) => start_in(ground, scratch, place).await,
+        None => {
+            let place = Place::new(scratch.path().join("data"))?;
+            start_in(ground, scratch, &place).await
+        }
+    }
+}
+
+/// Starts it in this place.
+///
+/// # Errors
+/// [`BenchError`]
+pub(crate) async fn start_in(
     ground: &Ground<'_>,
     scratch: Scratch,
-    data: PathBuf,
+    place: &Place,
 ) -> Result<Started, BenchError> {
     let program = program(ground)?;
-    let site = neighbours().await?;
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let site = Site::start(any, any).await?;
     let launch = Launch {
         program: &program,
         arguments: vec![
             "serve".to_owned(),
             "--data".to_owned(),
-            data.display().to_string(),
+            place.data.display().to_string(),
         ],
-        environment: environment(&site)?,
+        environment: place.environment(&site),
         folder: scratch.path(),
         reads_output: true,
     };
@@ -67,47 +133,13 @@ pub(crate) async fn start_on(
     };
     Ok(Started {
         directory_url,
-        root: data.join("root.pem"),
+        root: place.data.join("root.pem"),
         pid: Some(process.pid()),
         process: Some(process),
-        data: Some(data),
+        data: Some(place.data.clone()),
         site,
         pacing: ground.cli.pacing(PACING),
         began,
-        scratch: Some(scratch),
+        _scratch: Some(scratch),
     })
-}
-
-async fn neighbours() -> Result<Site, BenchError> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Site::start(any, any).await
-}
-
-fn environment(site: &Site) -> Result<Vec<(&'static str, String)>, BenchError> {
-    let [public, status, admin, metrics] = free_ports()?;
-    let listen = |port| format!("127.0.0.1:{port}");
-    Ok(vec![
-        (
-            "CHANCERY_SERVER__URL",
-            format!("https://localhost:{public}"),
-        ),
-        (
-            "CHANCERY_SERVER__STATUS_URL",
-            format!("http://localhost:{status}"),
-        ),
-        ("CHANCERY_LISTEN__PUBLIC", listen(public)),
-        ("CHANCERY_LISTEN__STATUS", listen(status)),
-        ("CHANCERY_LISTEN__ADMIN", listen(admin)),
-        ("CHANCERY_LISTEN__METRICS", listen(metrics)),
-        (
-            "CHANCERY_VALIDATION__HTTP_PORT",
-            site.web().port().to_string(),
-        ),
-        ("CHANCERY_VALIDATION__RESOLVERS", site.dns().to_string()),
-        (
-            "CHANCERY_VALIDATION__ALLOW",
-            "public,private,loopback".to_owned(),
-        ),
-        ("CHANCERY_LIMITS__ENABLED", "false".to_owned()),
-    ])
 }

@@ -25,6 +25,6 @@ pub(super) async fn start(ground: &Ground<'_>) -> Result<Started, BenchError> {
         site: Site::start(cli.web, cli.dns).await?,
         pacing: cli.pacing(PACING),
         began: Instant::now(),
-        scratch: None,
+        _scratch: None,
     })
 }

@@ -106,6 +106,12 @@ pub enum AgentError {
     /// The CA takes accounts by external binding only.
     #[error("the CA asks for an external account binding, which this agent cannot give yet")]
     ExternalAccountRequired,
+    /// The account that obtained a certificate is not here any more.
+    #[error("there is no account for {ca} here any more; revoke with --by certificate-key")]
+    NoAccount {
+        /// The CA's directory.
+        ca: String,
+    },
     /// No such certificate is kept.
     #[error("there is no certificate called {name:?} here; kept are: {}", .kept.join(", "))]
     UnknownCertificate {
@@ -151,6 +157,9 @@ pub enum AgentError {
         /// What the system said.
         source: io::Error,
     },
+    /// A signal asked for the end.
+    #[error("stopped by a signal; run the same command again to go on")]
+    Stopped,
     /// The system gave no task or thread.
     #[error("the system could not run a task of the agent: {reason}")]
     System {
@@ -311,6 +320,7 @@ impl AgentError {
                 | Self::BadConfig { .. }
                 | Self::BadContact { .. }
                 | Self::TermsNotAgreed { .. }
+                | Self::NoAccount { .. }
                 | Self::UnknownCertificate { .. }
         )
     }

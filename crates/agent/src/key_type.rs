@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chancery_crypto::{Curve, KeyKind, PrivateKey};
+use chancery_crypto::{Curve, KeyKind, KeyParts, PrivateKey, PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::AgentError;
@@ -52,6 +52,26 @@ impl KeyType {
             Self::Rsa2048 => KeyKind::Rsa2048,
             Self::Rsa3072 => KeyKind::Rsa3072,
             Self::Rsa4096 => KeyKind::Rsa4096,
+        }
+    }
+
+    /// Whether a key is of this kind.
+    pub(crate) fn fits(self, key: &PublicKey) -> bool {
+        Self::of(key) == Some(self)
+    }
+
+    /// The kind of a key, if it is one that the agent makes.
+    pub(crate) fn of(key: &PublicKey) -> Option<Self> {
+        match key.parts() {
+            KeyParts::Ec { curve: Curve::P256, .. } => Some(Self::EcdsaP256),
+            KeyParts::Ec { curve: Curve::P384, .. } => Some(Self::EcdsaP384),
+            KeyParts::Rsa { modulus, .. } => match modulus.len() {
+                256 => Some(Self::Rsa2048),
+                384 => Some(Self::Rsa3072),
+                512 => Some(Self::Rsa4096),
+                _ => None,
+            },
+            KeyParts::Ec { .. } | KeyParts::Ed25519(_) => None,
         }
     }
 
@@ -117,5 +137,8 @@ mod tests {
         let one = KeyType::EcdsaP384.generate().await.expect("made");
         let two = KeyType::EcdsaP384.generate().await.expect("made");
         assert_ne!(one.public(), two.public());
+        assert_eq!(KeyType::of(one.public()), Some(KeyType::EcdsaP384));
+        let rsa = KeyType::Rsa2048.generate().await.expect("made");
+        assert!(KeyType::Rsa2048.fits(rsa.public()) && !KeyType::Rsa3072.fits(rsa.public()));
     }
 }

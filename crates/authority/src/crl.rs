@@ -107,7 +107,8 @@ impl CrlDraft {
             number,
             this_update,
             next_update,
-            distribution_point: &url,
+            // A root's list covers everything it signed; readers refuse one that says less about itself than that.
+            distribution_point: (!issuer.certificate.is_self_issued()).then_some(url.as_str()),
         })?;
         let mut entries = 0;
         for entry in revoked {

@@ -18,7 +18,7 @@ const UDP_OCTETS_MAX: u16 = 1232;
 const SERVERS_MAX: usize = 8;
 const DNS_PORT: u16 = 53;
 
-/// How long a [`Resolver`] waits.
+/// How long a [`Resolver`](crate::Resolver) waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// For one attempt; over UDP it is sent up to three times within.

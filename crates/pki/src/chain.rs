@@ -194,7 +194,11 @@ mod tests {
         let root = TestCa::root(P256);
         let issuing = root.issuing(P256);
         let leaf = leaf_of(&issuing);
-        Chain { root, issuing, leaf }
+        Chain {
+            root,
+            issuing,
+            leaf,
+        }
     }
 
     fn leaf_of(issuer: &TestCa) -> Certificate {
@@ -211,23 +215,39 @@ mod tests {
         let key = new_key(P256);
         let info = spki(&key);
         let request = issuing_request(&info, &above.certificate);
-        let tbs = ca(&CaRequest { subject_cn, path_len, ..request }).expect("a CA");
+        let tbs = ca(&CaRequest {
+            subject_cn,
+            path_len,
+            ..request
+        })
+        .expect("a CA");
         TestCa::signed(&tbs, &above.key, key)
     }
 
     #[test]
     fn a_good_chain_verifies_with_and_without_the_root_at_its_end() {
-        let Chain { root, issuing, leaf } = chain();
+        let Chain {
+            root,
+            issuing,
+            leaf,
+        } = chain();
         let (root, issuing) = (certificate(&root), certificate(&issuing));
         let between = [issuing.clone(), root.clone()];
         assert_eq!(verify_chain(&leaf, &between[..1], &root, NOW), Ok(()));
         assert_eq!(verify_chain(&leaf, &between, &root, NOW), Ok(()));
-        assert_eq!(webpki_verdict(leaf.der(), &[issuing.der()], root.der(), &[]), Ok(()));
+        assert_eq!(
+            webpki_verdict(leaf.der(), &[issuing.der()], root.der(), &[]),
+            Ok(())
+        );
     }
 
     #[test]
     fn a_missing_strange_or_disordered_certificate_is_found() {
-        let Chain { root, issuing, leaf } = chain();
+        let Chain {
+            root,
+            issuing,
+            leaf,
+        } = chain();
         let (anchor, issuing) = (certificate(&root), certificate(&issuing));
         let other = certificate(&root.issuing(P256));
         let namesake = certificate(&TestCa::root(P256));
@@ -251,29 +271,57 @@ mod tests {
         let forged = Certificate::parse(&forged).expect("reads");
         let answer = verify_chain(&forged, &[certificate(&issuing)], &certificate(&root), NOW);
         let reason = CryptoError::BadSignature;
-        assert_eq!(answer, Err(ChainError::Signature { position: 0, reason }));
+        assert_eq!(
+            answer,
+            Err(ChainError::Signature {
+                position: 0,
+                reason
+            })
+        );
     }
 
     #[test]
     fn every_certificate_must_be_valid_at_the_time_both_ends_counted() {
-        let Chain { root, issuing, leaf } = chain();
+        let Chain {
+            root,
+            issuing,
+            leaf,
+        } = chain();
         let (root, between) = (certificate(&root), [certificate(&issuing)]);
         let at = |at| verify_chain(&leaf, &between, &root, at);
         let (not_before, not_after) = (leaf.not_before(), leaf.not_after());
         assert_eq!((at(not_before), at(not_after)), (Ok(()), Ok(())));
         let early = not_before.minus(1);
-        let expected = ChainError::NotYetValid { position: 0, not_before, at: early };
+        let expected = ChainError::NotYetValid {
+            position: 0,
+            not_before,
+            at: early,
+        };
         assert_eq!(at(early), Err(expected));
         let late = not_after.plus(1);
-        assert_eq!(at(late), Err(ChainError::Expired { position: 0, not_after, at: late }));
+        assert_eq!(
+            at(late),
+            Err(ChainError::Expired {
+                position: 0,
+                not_after,
+                at: late
+            })
+        );
         // A leaf that outlives its CA, which is not made here.
         let answer = verify_chain(&between[0], &[], &root, root.not_after().plus(DAY));
-        assert!(matches!(answer, Err(ChainError::Expired { position: 0, .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Err(ChainError::Expired { position: 0, .. })),
+            "{answer:?}"
+        );
     }
 
     #[test]
     fn a_leaf_is_no_issuer() {
-        let Chain { root, issuing, leaf } = chain();
+        let Chain {
+            root,
+            issuing,
+            leaf,
+        } = chain();
         // The leaf's name is empty and its key identifier is its own, so forge both.
         let key = new_key(P256);
         let parsed = issuing.leaf_tbs(&["evil.test"]);
@@ -292,9 +340,15 @@ mod tests {
     fn rename_issuer(child: &Certificate, issuer: &Certificate) -> Tbs {
         let tbs = child.tbs_der();
         let name = child.issuer_der();
-        let at = tbs.windows(name.len()).position(|part| part == name).expect("there");
+        let at = tbs
+            .windows(name.len())
+            .position(|part| part == name)
+            .expect("there");
         let mut content = tbs[4..].to_vec();
-        content.splice(at - 4..at - 4 + name.len(), issuer.subject_der().iter().copied());
+        content.splice(
+            at - 4..at - 4 + name.len(),
+            issuer.subject_der().iter().copied(),
+        );
         let header = crate::tbs::header(0x30, content.len());
         Tbs::from_der([header, content].concat())
     }
@@ -306,14 +360,24 @@ mod tests {
         let lower = below(&upper, "Lower", None);
         let leaf = leaf_of(&lower);
         let between = [certificate(&lower), certificate(&upper)];
-        let expected = ChainError::PathLength { position: 2, allowed: 0, below: 1 };
-        assert_eq!(verify_chain(&leaf, &between, &certificate(&root), NOW), Err(expected));
+        let expected = ChainError::PathLength {
+            position: 2,
+            allowed: 0,
+            below: 1,
+        };
+        assert_eq!(
+            verify_chain(&leaf, &between, &certificate(&root), NOW),
+            Err(expected)
+        );
 
         // RFC 5280 §4.2.1.9: a CA that carries its issuer's own name, as after a change of key, does not count.
         let self_issued = below(&upper, "Upper", None);
         let leaf = leaf_of(&self_issued);
         let between = [certificate(&self_issued), certificate(&upper)];
-        assert_eq!(verify_chain(&leaf, &between, &certificate(&root), NOW), Ok(()));
+        assert_eq!(
+            verify_chain(&leaf, &between, &certificate(&root), NOW),
+            Ok(())
+        );
 
         let upper = below(&root, "Upper", Some(1));
         let lower = below(&upper, "Lower", Some(0));
@@ -328,7 +392,11 @@ mod tests {
     /// RUSTSEC-2023-0053: path building among cross-signed CAs of one name took exponential time. There is none here.
     #[test]
     fn c8_fifty_cas_of_one_name_are_refused_at_once() {
-        let Chain { root, issuing, leaf } = chain();
+        let Chain {
+            root,
+            issuing,
+            leaf,
+        } = chain();
         let many = vec![certificate(&issuing); 50];
         let answer = verify_chain(&leaf, &many, &certificate(&root), NOW);
         assert_eq!(answer, Err(ChainError::TooLong { certificates: 52 }));
@@ -344,10 +412,17 @@ mod tests {
         let info = spki(&key);
         let request = issuing_request(&info, &root.certificate);
         let clients = vec![ExtKeyUsage::ClientAuth];
-        let tbs = ca(&CaRequest { ext_key_usages: clients, ..request }).expect("a CA");
+        let tbs = ca(&CaRequest {
+            ext_key_usages: clients,
+            ..request
+        })
+        .expect("a CA");
         let issuing = TestCa::signed(&tbs, &root.key, key);
         let leaf = leaf_of(&issuing);
         let between = [certificate(&issuing)];
-        assert_eq!(verify_chain(&leaf, &between, &certificate(&root), NOW), Ok(()));
+        assert_eq!(
+            verify_chain(&leaf, &between, &certificate(&root), NOW),
+            Ok(())
+        );
     }
 }

@@ -193,10 +193,19 @@ mod tests {
         let root = TestCa::root(P256);
         let issuing = root.issuing(P256).certificate;
         assert!(root.certificate.is_self_issued() && !issuing.is_self_issued());
-        assert_eq!((root.certificate.path_len(), issuing.path_len()), (None, Some(0)));
-        assert!(issuing.permits(ExtKeyUsage::ServerAuth) && root.certificate.permits(ExtKeyUsage::ClientAuth));
+        assert_eq!(
+            (root.certificate.path_len(), issuing.path_len()),
+            (None, Some(0))
+        );
+        assert!(
+            issuing.permits(ExtKeyUsage::ServerAuth)
+                && root.certificate.permits(ExtKeyUsage::ClientAuth)
+        );
         assert_eq!(issuing.key_identifier(), issuing.spki().key_identifier());
-        assert_eq!(issuing.signature_algorithm(), SignatureAlgorithm::EcdsaSha256);
+        assert_eq!(
+            issuing.signature_algorithm(),
+            SignatureAlgorithm::EcdsaSha256
+        );
     }
 
     #[test]
@@ -225,7 +234,9 @@ mod tests {
         check(name, Err(IssuerError::NoKeyIdentifier), &|w| {
             constraints(w, true);
             usage(w, both);
-            write(w, oid::AUTHORITY_KEY_IDENTIFIER, |w| key_id::write_authority(w, &[9; 20]));
+            write(w, oid::AUTHORITY_KEY_IDENTIFIER, |w| {
+                key_id::write_authority(w, &[9; 20])
+            });
         });
         check(None, Err(IssuerError::EmptySubject), &|w| {
             constraints(w, true);

@@ -11,6 +11,7 @@ mod algorithm;
 mod alter;
 mod ca;
 mod crl;
+mod entries;
 mod extensions;
 mod issuer;
 mod key;
@@ -162,10 +163,10 @@ const CRL_RULES: Rules<fn(&CrlSubject<'_>) -> Finding> = &[
     ("crl_issuer_name", crl::issuer_name),
     ("crl_window", crl::window),
     ("crl_revoked_not_empty", crl::revoked_not_empty),
-    ("crl_entry_serial", crl::entry_serial),
-    ("crl_entry_order", crl::entry_order),
-    ("crl_entry_reason", crl::entry_reason),
-    ("crl_entry_extensions", crl::entry_extensions),
+    ("crl_entry_serial", entries::serial),
+    ("crl_entry_order", entries::order),
+    ("crl_entry_reason", entries::reason),
+    ("crl_entry_extensions", entries::extensions),
     ("crl_authority_key_id", crl::authority_key_id),
     ("crl_number", crl::number),
     ("crl_distribution_point", crl::distribution_point),
@@ -276,6 +277,8 @@ impl<'a> Subject<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::der::{Writer, tag};
     use crate::lint::alter::{ca_case, ca_findings, leaf_case, leaf_findings};
@@ -288,6 +291,7 @@ mod tests {
             include_str!("lint/algorithm.rs"),
             include_str!("lint/ca.rs"),
             include_str!("lint/crl.rs"),
+            include_str!("lint/entries.rs"),
             include_str!("lint/extensions.rs"),
             include_str!("lint/issuer.rs"),
             include_str!("lint/key.rs"),
@@ -302,7 +306,10 @@ mod tests {
         let names = names.chain(CA_RULES.iter().map(|(rule, _)| rule));
         for rule in names.chain(CRL_RULES.iter().map(|(rule, _)| rule)) {
             let quoted = format!("\"{rule}\"");
-            assert!(sources.iter().any(|source| source.contains(&quoted)), "{rule} has no test");
+            assert!(
+                sources.iter().any(|source| source.contains(&quoted)),
+                "{rule} has no test"
+            );
         }
     }
 
@@ -310,9 +317,15 @@ mod tests {
     fn good_bytes_break_no_rule() {
         let (leaf, ca) = (leaf_case(), ca_case());
         let tbs = leaf.good.tbs();
-        assert_eq!(leaf_findings(&tbs, &leaf.profile, &leaf.ca.certificate), [""; 0]);
+        assert_eq!(
+            leaf_findings(&tbs, &leaf.profile, &leaf.ca.certificate),
+            [""; 0]
+        );
         assert_eq!(ca_findings(&ca.root.tbs(), None), [""; 0]);
-        assert_eq!(ca_findings(&ca.issuing.tbs(), Some(&ca.above.certificate)), [""; 0]);
+        assert_eq!(
+            ca_findings(&ca.issuing.tbs(), Some(&ca.above.certificate)),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -339,7 +352,12 @@ mod tests {
         let issuer = &case.ca.certificate;
         let mut trailing = case.good.tbs().into_der();
         trailing.push(0);
-        for bad in [vec![], vec![0x30, 0], trailing, vec![0x30; TBS_BYTES_MAX + 1]] {
+        for bad in [
+            vec![],
+            vec![0x30, 0],
+            trailing,
+            vec![0x30; TBS_BYTES_MAX + 1],
+        ] {
             let error = lint_leaf(Tbs::from_der(bad), &case.profile, issuer).expect_err("refused");
             assert_eq!(error.rule, "form");
         }
@@ -368,5 +386,30 @@ mod tests {
         }
         let never = UnixTime(crate::tbs::fixture::NOW.0 - 1);
         case.breaks("lifetime_exact", |parts| parts.valid(never, never));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn any_bytes_and_any_changed_bit_get_a_verdict(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            at in any::<prop::sample::Index>(),
+            bit in 0..8,
+        ) {
+            let case = leaf_case();
+            let issuer = &case.ca.certificate;
+            let bytes = Tbs::from_der(bytes);
+            prop_assert!(lint_ca(&bytes, None).is_err());
+            prop_assert!(lint_leaf(bytes, &case.profile, issuer).is_err());
+            let mut changed = case.good.tbs().into_der();
+            let at = at.index(changed.len());
+            changed[at] ^= 1_u8 << bit;
+            let changed = Tbs::from_der(changed);
+            prop_assert!(lint_ca(&changed, Some(issuer)).is_err(), "a leaf is no CA");
+            if let Ok(linted) = lint_leaf(changed.clone(), &case.profile, issuer) {
+                prop_assert_eq!(linted.tbs(), &changed);
+            }
+        }
     }
 }

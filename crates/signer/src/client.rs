@@ -30,7 +30,6 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum CallError {
     /// The signer said no, and why.
     #[error(transparent)]
@@ -203,14 +202,20 @@ async fn write_calls(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(id, answer);
-            bytes.extend_from_slice(&frame);
+            if frame.len() >= WRITE_BYTES_MAX {
+                // Not copied: it is a write of its own.
+                writer.write_all(&bytes).await?;
+                bytes.clear();
+                writer.write_all(&frame).await?;
+            } else {
+                bytes.extend_from_slice(&frame);
+            }
             call = (bytes.len() < WRITE_BYTES_MAX)
                 .then(|| calls.try_recv().ok())
                 .flatten();
         }
         writer.write_all(&bytes).await?;
         bytes.clear();
-        bytes.shrink_to(WRITE_BYTES_MAX);
     }
     Ok(())
 }

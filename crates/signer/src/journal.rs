@@ -1,7 +1,7 @@
 //! The signer's journal: an append-only, hash-chained log that is durable before a key is used (design law 2).
 //!
-//! It is a folder of segments `00000001.log`, `00000002.log`, …; [`frame`] says how an entry lies in one and [`segment`] how one
-//! begins. Each segment starts with a [`Snapshot`] of what opening needs, so that start reads the last segment only,
+//! It is a folder of segments `00000001.log`, `00000002.log`, …; `frame.rs` says how an entry lies in one and `segment.rs`
+//! how one begins. Each segment starts with a [`Snapshot`] of what opening needs, so that start reads the last segment only,
 //! however long the journal is. A new segment appears whole under its name, and only after all before it is durable;
 //! so a crash can tear nothing but the end of the last one, and [`Journal::open`] cuts exactly that.
 //!

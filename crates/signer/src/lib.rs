@@ -45,7 +45,7 @@ pub use error::SignerError;
 #[cfg(feature = "failpoints")]
 pub use failpoint::FAILPOINTS;
 pub use protocol::{
-    CaSpec, FirstRun, Greeting, IssuerInfo, IssuerSpec, Refusal, Replay, Replayed, SignCrl,
+    CaSpec, FirstRun, Greeting, IssuerInfo, IssuerSpec, Refusal, Remedy, Replay, Replayed, SignCrl,
     SignLeaf, Signed,
 };
 pub use secret::{CREDENTIAL_NAME, SecretSource};

@@ -4,17 +4,19 @@
 //! CBOR. Each request gets one answer with its id; answers may come in another order. How long a frame of a kind may be is
 //! checked when its first 13 bytes are there, before anything is kept for it. There is no request that names a key.
 
+mod ca;
 mod codec;
 mod frame;
 mod refusal;
 
-use chancery_crypto::{Digest32, KeyKind};
-use chancery_pki::{ExtKeyUsage, Serial, UnixTime};
+use chancery_crypto::Digest32;
+use chancery_pki::{Serial, UnixTime};
 use minicbor::{Decode, Encode};
 
+pub use ca::{CaSpec, FirstRun, IssuerInfo, IssuerSpec};
 pub(crate) use frame::{Frame, FrameKind, frame_len, read_frame, write_frame};
-pub use refusal::Refusal;
 pub(crate) use refusal::short;
+pub use refusal::{Refusal, Remedy};
 
 use crate::journal::{CrlState, Entry, Head, IssuerKeyId, Record, Revocation};
 
@@ -55,75 +57,6 @@ impl Greeting {
             time: self.last_time,
         }
     }
-}
-
-/// A CA certificate with a key in the signer.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct IssuerInfo {
-    /// What its files are called.
-    #[n(0)]
-    pub name: String,
-    /// Whether it is the root; a root signs CRLs but no leaf.
-    #[n(1)]
-    pub root: bool,
-    /// Its key identifier.
-    #[n(2)]
-    #[cbor(with = "minicbor::bytes")]
-    pub key_id: IssuerKeyId,
-    /// The certificate, DER.
-    #[n(3)]
-    #[cbor(with = "minicbor::bytes")]
-    pub certificate: Vec<u8>,
-}
-
-/// The CA to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct FirstRun {
-    /// The trust anchor.
-    #[n(0)]
-    pub root: CaSpec,
-    /// What issues under it; its files are called after [`IssuerSpec::name`].
-    #[n(1)]
-    pub issuers: Vec<IssuerSpec>,
-}
-
-/// Name, key and lifetime of one CA certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct CaSpec {
-    /// Its common name.
-    #[n(0)]
-    pub common_name: String,
-    /// Its organisation.
-    #[n(1)]
-    pub organization: Option<String>,
-    /// The key to be generated.
-    #[n(2)]
-    #[cbor(with = "codec::key_kind")]
-    pub key: KeyKind,
-    /// How long it is valid, in seconds.
-    #[n(3)]
-    pub lifetime_secs: u64,
-}
-
-/// One issuing CA under the root.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
-pub struct IssuerSpec {
-    /// What its files are called: lower-case letters, digits and hyphens, not `root`.
-    #[n(0)]
-    pub name: String,
-    /// Its certificate.
-    #[n(1)]
-    pub ca: CaSpec,
-    /// The purposes that its leaf certificates may have; at least one.
-    #[n(2)]
-    #[cbor(with = "codec::purposes")]
-    pub ext_key_usages: Vec<ExtKeyUsage>,
-    /// Where the root's CRL is (`http:`).
-    #[n(3)]
-    pub crl_url: String,
-    /// Where the root's certificate is (`http:`).
-    #[n(4)]
-    pub ca_issuers_url: String,
 }
 
 /// A leaf certificate to be signed, with the claim of its order.
@@ -213,6 +146,11 @@ impl<'a> Request<'a> {
 
     /// Writes the request as a frame behind what `out` holds.
     pub(crate) fn write(&self, out: &mut Vec<u8>, id: u64) {
+        if let Self::SignCrl(crl) = self {
+            // A large list is written in one allocation; 40 bytes are a revocation with room to spare.
+            let added = crl.added.len().saturating_mul(40);
+            out.reserve_exact(crl.tbs.len().saturating_add(added).saturating_add(128));
+        }
         match self {
             Self::Hello => write_frame(out, FrameKind::Hello, id, &()),
             Self::FirstRun(body) => write_frame(out, FrameKind::FirstRun, id, body),
@@ -312,7 +250,9 @@ fn whole<'b, T: Decode<'b, ()>>(body: &'b [u8]) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use chancery_crypto::Curve;
+    use chancery_crypto::{Curve, KeyKind};
+    use chancery_pki::ExtKeyUsage;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::journal::{Entry, Start};
@@ -383,6 +323,17 @@ mod tests {
                 }),
                 None
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_request_or_none(kind in 0_usize..6, body in prop::collection::vec(any::<u8>(), 0..200)) {
+            use FrameKind::{Answer as A, FirstRun as F, Hello, Replay as R, SignCrl as C, SignLeaf as L};
+            let kind = [Hello, F, L, C, R, A][kind];
+            let request = Request::decode(&Frame { kind, id: 1, body: &body });
+            prop_assert!(kind != A || request.is_none());
+            let _ = Answer::decode(&body);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::failpoint::failpoint;
 use crate::journal::{Disk, Entry, Journal, JournalOptions, Records, Space, Start, SystemDisk};
 use crate::keys::Keyring;
 use crate::protocol::{
-    Answer, FrameKind, Greeting, Refusal, Replay, Replayed, Request, write_frame,
+    Answer, FrameKind, Greeting, Refusal, Replay, Replayed, Request, short, write_frame,
 };
 use crate::secret::SecretSource;
 use crate::{SignerError, sandbox};
@@ -194,7 +194,14 @@ impl Service {
                 Ok(issuers) => Answer::Made(issuers),
                 Err(refusal) => Answer::Refused(refusal),
             },
-            Request::Replay(request) => Answer::Replayed(self.replay(request)?),
+            Request::Replay(request) => match self.replay(request) {
+                Ok(replayed) => Answer::Replayed(replayed),
+                Err(error) => {
+                    tracing::error!(%error, "the journal cannot be replayed");
+                    let detail = short(error);
+                    Answer::Refused(Refusal::JournalUnreadable { detail })
+                }
+            },
             Request::SignLeaf(_) | Request::SignCrl(_) => Answer::Refused(Refusal::Malformed),
         })
     }

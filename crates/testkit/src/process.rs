@@ -1,12 +1,16 @@
 //! Real programs in tests: started with a deadline for whatever is awaited of them, their output kept line by
 //! line, and gone with everything they started when the [`Program`] is dropped.
 
-use std::io::{self, BufRead, BufReader, Read};
+mod output;
+
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+pub use output::{Line, Stream};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
@@ -15,12 +19,7 @@ use rustix::process::{
 };
 
 use crate::usage::Usage;
-
-/// A program that prints without end must not take the test's memory.
-const LINES_MAX: usize = 200_000;
-const LINE_OCTETS_MAX: u64 = 64 * 1024;
-/// How much of the output an error shows.
-const SHOWN_LINES: usize = 30;
+use output::{Output, OutputState, shown};
 
 /// Why a program did not do what was awaited. The texts end with the last lines that it printed.
 #[derive(Debug, thiserror::Error)]
@@ -64,24 +63,6 @@ pub enum ProcessError {
     },
 }
 
-/// Which of its outputs a program printed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
-
-/// One line that a program printed, without its end; bytes that are not UTF-8 are replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// Where it was printed.
-    pub stream: Stream,
-    /// What was printed.
-    pub text: String,
-}
-
 /// A program that ran to its end.
 #[derive(Debug, Clone)]
 pub struct Finished {
@@ -101,18 +82,6 @@ pub struct Program {
     pid: Pid,
     handle: OwnedFd,
     output: Arc<Output>,
-}
-
-#[derive(Debug, Default)]
-struct Output {
-    state: Mutex<OutputState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct OutputState {
-    lines: Vec<Line>,
-    open_streams: usize,
 }
 
 /// Runs a program to its end.
@@ -184,12 +153,7 @@ impl Program {
     /// Everything printed so far, in the order in which it was read.
     #[must_use]
     pub fn lines(&self) -> Vec<Line> {
-        self.output
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .lines
-            .clone()
+        self.output.lines()
     }
 
     /// The first line, printed already or to come, that `wanted` accepts.
@@ -315,63 +279,6 @@ impl Drop for Program {
         kill_process_group(self.pid, Signal::KILL).ok();
         self.child.wait().ok();
     }
-}
-
-impl Output {
-    /// Collects lines in a thread of its own, which ends when the last writer has closed the stream.
-    fn follow(self: &Arc<Self>, stream: Stream, from: Option<impl Read + Send + 'static>) {
-        let Some(from) = from else { return };
-        let output = Arc::clone(self);
-        output.change(|state| state.open_streams += 1);
-        std::thread::spawn(move || {
-            let mut reader = BufReader::new(from);
-            while let Some(text) = next_line(&mut reader) {
-                output.change(|state| {
-                    if state.lines.len() < LINES_MAX {
-                        state.lines.push(Line { stream, text });
-                    }
-                });
-            }
-            output.change(|state| state.open_streams -= 1);
-        });
-    }
-
-    fn change(&self, change: impl FnOnce(&mut OutputState)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    /// The lines once `done` holds, nothing when the deadline comes first.
-    fn wait_until(
-        &self,
-        deadline: Instant,
-        done: impl Fn(&OutputState) -> bool,
-    ) -> Option<Vec<Line>> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let within = deadline.saturating_duration_since(Instant::now());
-        let (state, result) = self
-            .changed
-            .wait_timeout_while(state, within, |state| !done(state))
-            .unwrap_or_else(PoisonError::into_inner);
-        (!result.timed_out()).then(|| state.lines.clone())
-    }
-}
-
-fn next_line(reader: &mut impl BufRead) -> Option<String> {
-    let mut line = Vec::new();
-    reader
-        .take(LINE_OCTETS_MAX)
-        .read_until(b'\n', &mut line)
-        .ok()?;
-    let text = line.strip_suffix(b"\n").unwrap_or(&line);
-    (!line.is_empty()).then(|| String::from_utf8_lossy(text).into_owned())
-}
-
-fn shown(lines: &[Line]) -> String {
-    let from = lines.len().saturating_sub(SHOWN_LINES);
-    let last = lines.get(from..).unwrap_or_default();
-    last.iter()
-        .fold(String::new(), |text, line| text + "  " + &line.text + "\n")
 }
 
 #[cfg(test)]

@@ -91,3 +91,87 @@ impl Known {
 fn owned(urls: Vec<&str>) -> Vec<String> {
     urls.into_iter().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, CustomExtension, KeyPair, SanType};
+
+    use crate::certificate::{Certificate, CertificateError};
+    use crate::der::Writer;
+    use crate::tbs::fixture::names;
+
+    fn rcgen(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).expect("parameters");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        params.self_signed(&key).expect("signs").der().to_vec()
+    }
+
+    #[test]
+    fn names_of_other_types_and_strange_hosts_are_told_of_and_not_shown() {
+        let ip = SanType::IpAddress([10, 0, 0, 1].into());
+        let mail = SanType::Rfc822Name("a@a.test".try_into().expect("ASCII"));
+        let strange = SanType::DnsName("under_score.a.test".try_into().expect("ASCII"));
+        for other in [mail, strange] {
+            let sans = vec![ip.clone(), other];
+            let der = rcgen(|params| params.subject_alt_names = sans);
+            let certificate = Certificate::parse(&der).expect("reads");
+            assert!(certificate.sans().iter().eq(&names(&["10.0.0.1"])));
+            assert!(certificate.has_other_sans());
+        }
+    }
+
+    #[test]
+    fn an_unknown_extension_is_skipped_and_told_of_if_it_is_critical() {
+        for critical in [true, false] {
+            let der = rcgen(|params| {
+                let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+                extension.set_criticality(critical);
+                params.custom_extensions = vec![extension];
+            });
+            let certificate = Certificate::parse(&der).expect("reads");
+            assert_eq!(certificate.has_unknown_critical_extension(), critical);
+        }
+    }
+
+    #[test]
+    fn a_malformed_extension_is_named() {
+        let der = rcgen(|params| {
+            let usage = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![5, 0]);
+            params.custom_extensions = vec![usage];
+        });
+        let error = Certificate::parse(&der).expect_err("refused").to_string();
+        assert!(
+            error.starts_with("keyUsage of the certificate is malformed"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn c8_as_many_names_as_fit_are_read_in_proportionate_time() {
+        let sans = |count: usize| {
+            let mut w = Writer::new();
+            w.sequence(|w| (0..count).for_each(|n| w.context_ia5(2, &format!("{n:04}.t"))));
+            w.finish()
+        };
+        let der = |count| {
+            rcgen(|params| {
+                params.subject_alt_names = vec![];
+                let names = CustomExtension::from_oid_content(&[2, 5, 29, 17], sans(count));
+                params.custom_extensions = vec![names];
+            })
+        };
+        let started = std::time::Instant::now();
+        let certificate = Certificate::parse(&der(8_000)).expect("reads");
+        assert_eq!(certificate.sans().len(), 8_000);
+        let refused = Certificate::parse(&der(10_000));
+        assert!(
+            matches!(refused, Err(CertificateError::TooLarge { .. })),
+            "{refused:?}"
+        );
+        assert!(
+            started.elapsed().as_secs() < 2,
+            "quadratic work would take longer"
+        );
+    }
+}

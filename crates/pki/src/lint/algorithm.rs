@@ -34,9 +34,16 @@ mod tests {
     #[test]
     fn an_algorithm_that_is_not_the_issuers_is_found() {
         let (leaf, ca) = (leaf_case(), ca_case());
-        for algorithm in [SignatureAlgorithm::EcdsaSha384, SignatureAlgorithm::RsaSha256] {
-            leaf.breaks("signature_algorithm", |parts| parts.algorithm = to_der(algorithm));
-            ca.root_breaks("signature_algorithm", |parts| parts.algorithm = to_der(algorithm));
+        for algorithm in [
+            SignatureAlgorithm::EcdsaSha384,
+            SignatureAlgorithm::RsaSha256,
+        ] {
+            leaf.breaks("signature_algorithm", |parts| {
+                parts.algorithm = to_der(algorithm)
+            });
+            ca.root_breaks("signature_algorithm", |parts| {
+                parts.algorithm = to_der(algorithm)
+            });
         }
         // NULL parameters, which ECDSA must not have.
         leaf.breaks("signature_algorithm", |parts| {

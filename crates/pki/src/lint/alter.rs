@@ -3,6 +3,7 @@
 
 use crate::certificate::extension::{Extension, write, write_critical};
 use crate::certificate::signed::whole_sequence;
+use crate::crl::RevocationReason;
 use crate::der::{Reader, Writer, tag};
 use crate::issuer::IssuerCertificate;
 use crate::lint::crl::CrlSubject;
@@ -11,7 +12,9 @@ use crate::lint::{
 };
 use crate::profile::Profile;
 use crate::tbs::Tbs;
-use crate::tbs::fixture::{P256, TestCa, issuing_request, new_key, root_request, spki};
+use crate::tbs::fixture::{
+    P256, TestCa, crl_request, crl_tbs, issuing_request, new_key, revoked, root_request, spki,
+};
 use crate::time::UnixTime;
 
 /// One extension, ready to be changed.
@@ -75,7 +78,10 @@ impl Parts {
 
     /// The extension with this identifier.
     pub(super) fn extension(&mut self, oid: &[u8]) -> &mut Part {
-        self.extensions.iter_mut().find(|part| part.oid == oid).expect("there")
+        self.extensions
+            .iter_mut()
+            .find(|part| part.oid == oid)
+            .expect("there")
     }
 
     pub(super) fn without(&mut self, oid: &[u8]) {
@@ -123,7 +129,15 @@ impl CrlParts {
             field = next();
         }
         let extensions = parts(&field);
-        Self { version, algorithm, issuer, this_update, next_update, revoked, extensions }
+        Self {
+            version,
+            algorithm,
+            issuer,
+            this_update,
+            next_update,
+            revoked,
+            extensions,
+        }
     }
 
     pub(super) fn tbs(&self) -> Vec<u8> {
@@ -146,7 +160,10 @@ impl CrlParts {
     }
 
     pub(super) fn extension(&mut self, oid: &[u8]) -> &mut Part {
-        self.extensions.iter_mut().find(|part| part.oid == oid).expect("there")
+        self.extensions
+            .iter_mut()
+            .find(|part| part.oid == oid)
+            .expect("there")
     }
 }
 
@@ -156,8 +173,16 @@ fn parts(field: &[u8]) -> Vec<Part> {
     let mut list = list.sequence().expect("a list");
     let mut parts = vec![];
     while !list.is_empty() {
-        let Extension { oid, critical, value } = Extension::read(&mut list).expect("an extension");
-        parts.push(Part { oid: oid.to_vec(), critical, value: value.to_vec() });
+        let Extension {
+            oid,
+            critical,
+            value,
+        } = Extension::read(&mut list).expect("an extension");
+        parts.push(Part {
+            oid: oid.to_vec(),
+            critical,
+            value: value.to_vec(),
+        });
     }
     parts
 }
@@ -165,7 +190,12 @@ fn parts(field: &[u8]) -> Vec<Part> {
 fn write_parts(w: &mut Writer, number: u8, parts: &[Part]) {
     w.tlv(tag::context_constructed(number), |w| {
         w.sequence(|w| {
-            for Part { oid, critical, value } in parts {
+            for Part {
+                oid,
+                critical,
+                value,
+            } in parts
+            {
                 if *critical {
                     write_critical(w, oid, |w| w.raw(value));
                 } else {
@@ -193,7 +223,11 @@ pub(super) struct LeafCase {
 pub(super) fn leaf_case() -> LeafCase {
     let ca = TestCa::root(P256).issuing(P256);
     let good = Parts::read(ca.leaf_tbs(&["a.test", "b.test"]).as_der());
-    LeafCase { ca, profile: Profile::server("server"), good }
+    LeafCase {
+        ca,
+        profile: Profile::server("server"),
+        good,
+    }
 }
 
 impl LeafCase {
@@ -201,7 +235,10 @@ impl LeafCase {
     pub(super) fn breaks(&self, rule: &str, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.good.clone();
         change(&mut parts);
-        assert_eq!(leaf_findings(&parts.tbs(), &self.profile, &self.ca.certificate), [rule]);
+        assert_eq!(
+            leaf_findings(&parts.tbs(), &self.profile, &self.ca.certificate),
+            [rule]
+        );
     }
 }
 
@@ -211,9 +248,16 @@ pub(super) fn leaf_findings(
     profile: &Profile,
     issuer: &IssuerCertificate,
 ) -> Vec<&'static str> {
-    let Ok(subject) = Subject::read(tbs, Some(issuer)) else { return vec!["form"] };
+    let Ok(subject) = Subject::read(tbs, Some(issuer)) else {
+        return vec!["form"];
+    };
     let names = names::read(&subject.view);
-    let leaf = Leaf { subject, issuer, profile, names };
+    let leaf = Leaf {
+        subject,
+        issuer,
+        profile,
+        names,
+    };
     let mut found = findings(CERTIFICATE_RULES, |check| check(&leaf.subject));
     found.extend(findings(LEAF_RULES, |check| check(&leaf)));
     found
@@ -232,7 +276,11 @@ pub(super) fn ca_case() -> CaCase {
     let root = crate::tbs::ca(&root_request(&key)).expect("a root");
     let issuing = crate::tbs::ca(&issuing_request(&key, &above.certificate)).expect("a CA");
     let (root, issuing) = (Parts::read(root.as_der()), Parts::read(issuing.as_der()));
-    CaCase { above, root, issuing }
+    CaCase {
+        above,
+        root,
+        issuing,
+    }
 }
 
 impl CaCase {
@@ -247,16 +295,53 @@ impl CaCase {
     pub(super) fn issuing_breaks(&self, rule: &str, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.issuing.clone();
         change(&mut parts);
-        assert_eq!(ca_findings(&parts.tbs(), Some(&self.above.certificate)), [rule]);
+        assert_eq!(
+            ca_findings(&parts.tbs(), Some(&self.above.certificate)),
+            [rule]
+        );
     }
 }
 
 /// The names of the rules that a CA certificate breaks.
 pub(super) fn ca_findings(tbs: &Tbs, issuer: Option<&IssuerCertificate>) -> Vec<&'static str> {
-    let Ok(subject) = Subject::read(tbs, issuer) else { return vec!["form"] };
+    let Ok(subject) = Subject::read(tbs, issuer) else {
+        return vec!["form"];
+    };
     let mut found = findings(CERTIFICATE_RULES, |check| check(&subject));
     found.extend(findings(CA_RULES, |check| check(&subject)));
     found
+}
+
+/// A list of one shard with two entries, and the issuer that it is for.
+pub(super) struct CrlCase {
+    pub(super) ca: TestCa,
+    pub(super) good: CrlParts,
+}
+
+pub(super) fn crl_case() -> CrlCase {
+    let ca = TestCa::root(P256).issuing(P256);
+    let entries = [
+        revoked(1, Some(RevocationReason::KeyCompromise)),
+        revoked(2, None),
+    ];
+    let good = CrlParts::read(&crl_tbs(&crl_request(&ca), &entries));
+    CrlCase { ca, good }
+}
+
+impl CrlCase {
+    /// Asserts that exactly this rule speaks when `change` is made.
+    pub(super) fn breaks(&self, rule: &str, change: impl FnOnce(&mut CrlParts)) {
+        let mut parts = self.good.clone();
+        change(&mut parts);
+        assert_eq!(crl_findings(&parts.tbs(), &self.ca.certificate), [rule]);
+    }
+
+    /// Asserts that exactly this rule speaks when `entry` comes behind the others.
+    pub(super) fn with_entry(&self, rule: &str, entry: Vec<u8>) {
+        self.breaks(rule, |parts| {
+            parts.revoked.as_mut().expect("there").push(entry)
+        });
+    }
 }
 
 /// The names of the rules that a CRL breaks.
@@ -268,5 +353,9 @@ pub(super) fn crl_findings(tbs: &[u8], issuer: &IssuerCertificate) -> Vec<&'stat
 }
 
 fn findings<C>(rules: Rules<C>, run: impl Fn(&C) -> Finding) -> Vec<&'static str> {
-    rules.iter().filter(|(_, check)| run(check).is_err()).map(|(rule, _)| *rule).collect()
+    rules
+        .iter()
+        .filter(|(_, check)| run(check).is_err())
+        .map(|(rule, _)| *rule)
+        .collect()
 }

@@ -166,7 +166,9 @@ mod tests {
         let all = KeyUsage::KEY_CERT_SIGN | KeyUsage::CRL_SIGN | KeyUsage::DIGITAL_SIGNATURE;
         for usage in [KeyUsage::KEY_CERT_SIGN, all] {
             let value = der(|w| usage.write(w));
-            case.issuing_breaks("ca_key_usage", |parts| parts.extension(oid::KEY_USAGE).value = value);
+            case.issuing_breaks("ca_key_usage", |parts| {
+                parts.extension(oid::KEY_USAGE).value = value
+            });
         }
     }
 
@@ -175,9 +177,13 @@ mod tests {
         let case = ca_case();
         let oid = oid::BASIC_CONSTRAINTS;
         case.root_breaks("ca_basic_constraints", |parts| parts.without(oid));
-        case.issuing_breaks("ca_basic_constraints", |parts| parts.extension(oid).value = vec![0x30, 0]);
+        case.issuing_breaks("ca_basic_constraints", |parts| {
+            parts.extension(oid).value = vec![0x30, 0]
+        });
         let spelt_out = vec![0x30, 6, 1, 1, 0, 2, 1, 0];
-        case.issuing_breaks("ca_basic_constraints", |parts| parts.extension(oid).value = spelt_out);
+        case.issuing_breaks("ca_basic_constraints", |parts| {
+            parts.extension(oid).value = spelt_out
+        });
     }
 
     #[test]
@@ -186,11 +192,19 @@ mod tests {
         let (above, below) = (new_key(P256), spki(&new_key(P256)));
         let above_info = spki(&above);
         let request = issuing_request(&above_info, &root.certificate);
-        let above_tbs = make_ca(&CaRequest { path_len: Some(1), ..request }).expect("a CA");
+        let above_tbs = make_ca(&CaRequest {
+            path_len: Some(1),
+            ..request
+        })
+        .expect("a CA");
         let above = TestCa::signed(&above_tbs, &root.key, above);
         let check = |path_len, expected: &[&str]| {
             let request = issuing_request(&below, &above.certificate);
-            let tbs = make_ca(&CaRequest { path_len, ..request }).expect("a CA");
+            let tbs = make_ca(&CaRequest {
+                path_len,
+                ..request
+            })
+            .expect("a CA");
             assert_eq!(ca_findings(&tbs, Some(&above.certificate)), expected);
         };
         check(Some(0), &[]);
@@ -210,10 +224,19 @@ mod tests {
         let unknown: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 9];
         for purposes in [&[][..], &disordered, &twice, &[both[0], unknown]] {
             let value = der(|w| w.sequence(|w| purposes.iter().for_each(|oid| w.oid(oid))));
-            case.issuing_breaks("ca_ext_key_usage", |parts| parts.extension(oid).value = value);
+            case.issuing_breaks("ca_ext_key_usage", |parts| {
+                parts.extension(oid).value = value
+            });
         }
-        let stray = case.issuing.extensions.iter().find(|part| part.oid == oid).expect("there");
-        case.root_breaks("ca_ext_key_usage", |parts| parts.extensions.push(stray.clone()));
+        let stray = case
+            .issuing
+            .extensions
+            .iter()
+            .find(|part| part.oid == oid)
+            .expect("there");
+        case.root_breaks("ca_ext_key_usage", |parts| {
+            parts.extensions.push(stray.clone())
+        });
     }
 
     #[test]
@@ -223,12 +246,23 @@ mod tests {
         let (info, below) = (spki(&key), spki(&new_key(P256)));
         let servers = vec![crate::profile::ExtKeyUsage::ServerAuth];
         let request = issuing_request(&info, &root.certificate);
-        let request = CaRequest { ext_key_usages: servers.clone(), path_len: None, ..request };
+        let request = CaRequest {
+            ext_key_usages: servers.clone(),
+            path_len: None,
+            ..request
+        };
         let above = TestCa::signed(&make_ca(&request).expect("a CA"), &root.key, key);
         let request = issuing_request(&below, &above.certificate);
         let wider = make_ca(&request).expect("a CA");
-        assert_eq!(ca_findings(&wider, Some(&above.certificate)), ["ca_ext_key_usage"]);
-        let same = make_ca(&CaRequest { ext_key_usages: servers, ..request }).expect("a CA");
+        assert_eq!(
+            ca_findings(&wider, Some(&above.certificate)),
+            ["ca_ext_key_usage"]
+        );
+        let same = make_ca(&CaRequest {
+            ext_key_usages: servers,
+            ..request
+        })
+        .expect("a CA");
         assert_eq!(ca_findings(&same, Some(&above.certificate)), [""; 0]);
     }
 
@@ -241,12 +275,21 @@ mod tests {
             let pointer = pointer.expect("there").clone();
             case.root_breaks("ca_pointers", |parts| parts.extensions.push(pointer));
             case.issuing_breaks("ca_pointers", |parts| parts.without(oid));
-            case.issuing_breaks("ca_pointers", |parts| parts.extension(oid).value = vec![0x30, 0]);
+            case.issuing_breaks("ca_pointers", |parts| {
+                parts.extension(oid).value = vec![0x30, 0]
+            });
         }
         let key = spki(&new_key(P256));
         let request = issuing_request(&key, &above.certificate);
-        let none = make_ca(&CaRequest { urls: None, ..request }).expect("a CA");
+        let none = make_ca(&CaRequest {
+            urls: None,
+            ..request
+        })
+        .expect("a CA");
         assert_eq!(ca_findings(&none, Some(&above.certificate)), [""; 0]);
-        assert_eq!(ca_findings(&make_ca(&root_request(&key)).expect("a root"), None), [""; 0]);
+        assert_eq!(
+            ca_findings(&make_ca(&root_request(&key)).expect("a root"), None),
+            [""; 0]
+        );
     }
 }

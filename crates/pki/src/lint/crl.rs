@@ -1,14 +1,13 @@
 use crate::algorithm::to_der;
 use crate::certificate::key_id::AuthorityKeyId;
 use crate::certificate::pointer;
-use crate::crl::entry::Entries;
+use crate::crl::read_number;
 use crate::crl::view::CrlView;
-use crate::crl::{RevocationReason, read_number};
 use crate::der::DerError;
 use crate::issuer::IssuerCertificate;
 use crate::lint::Finding;
+use crate::lint::entries::Survey;
 use crate::oid;
-use crate::serial::Serial;
 use crate::time::UnixTime;
 
 /// Extensions that a list has, and whether each is critical (RFC 5280 §5.2).
@@ -27,8 +26,8 @@ pub struct CrlFacts {
     pub this_update: UnixTime,
     /// When the next one is out at the latest.
     pub next_update: UnixTime,
-    /// The URL of issuingDistributionPoint.
-    pub distribution_point: String,
+    /// The URL of issuingDistributionPoint; none for the whole list of a root.
+    pub distribution_point: Option<String>,
     /// How many certificates it revokes.
     pub entry_count: usize,
 }
@@ -37,17 +36,7 @@ pub struct CrlFacts {
 pub(super) struct CrlSubject<'a> {
     view: CrlView<'a>,
     issuer: &'a IssuerCertificate,
-    entries: Survey,
-}
-
-/// What one walk over the entries found.
-#[derive(Default)]
-struct Survey {
-    count: usize,
-    bad_serial: bool,
-    disorder: Option<(Serial, Serial)>,
-    bad_reason: Option<u64>,
-    has_other_extensions: bool,
+    pub(super) entries: Survey,
 }
 
 impl<'a> CrlSubject<'a> {
@@ -70,7 +59,7 @@ impl<'a> CrlSubject<'a> {
                 .ok_or_else(missing)?,
             this_update: self.view.this_update,
             next_update: self.view.next_update,
-            distribution_point: self.distribution_point().ok_or_else(missing)?.to_owned(),
+            distribution_point: self.distribution_point().map(str::to_owned),
             entry_count: self.entries.count,
         })
     }
@@ -89,34 +78,6 @@ impl<'a> CrlSubject<'a> {
             .extensions
             .find(oid)
             .and_then(|extension| read(extension.value).ok())
-    }
-}
-
-impl Survey {
-    fn walk(revoked: &[u8]) -> Result<Self, DerError> {
-        let mut survey = Self::default();
-        let mut previous: Option<Serial> = None;
-        for entry in Entries::over(revoked) {
-            let entry = entry?;
-            survey.count = survey.count.saturating_add(1);
-            survey.has_other_extensions |= entry.has_other_extensions;
-            let good = |code: &u64| matches!(RevocationReason::from_u64(*code), Some(reason) if reason.code() != 0);
-            survey.bad_reason = survey
-                .bad_reason
-                .or(entry.reason.filter(|code| !good(code)));
-            let Ok(serial) = Serial::from_bytes(entry.serial) else {
-                survey.bad_serial = true;
-                continue;
-            };
-            match previous {
-                Some(previous) if previous >= serial => {
-                    survey.disorder = survey.disorder.or(Some((previous, serial)));
-                }
-                _ => {}
-            }
-            previous = Some(serial);
-        }
-        Ok(survey)
     }
 }
 
@@ -161,42 +122,6 @@ pub(super) fn revoked_not_empty(subject: &CrlSubject<'_>) -> Finding {
     }
 }
 
-/// Every entry names a serial number that a certificate can have.
-pub(super) fn entry_serial(subject: &CrlSubject<'_>) -> Finding {
-    if subject.entries.bad_serial {
-        return Err(
-            "an entry's serial number is not positive or has more than 20 octets".to_owned(),
-        );
-    }
-    Ok(())
-}
-
-/// The entries ascend, so that none is there twice.
-pub(super) fn entry_order(subject: &CrlSubject<'_>) -> Finding {
-    match subject.entries.disorder {
-        None => Ok(()),
-        Some((earlier, later)) => Err(format!("serial {later} comes after {earlier}")),
-    }
-}
-
-/// Reasons are of the closed set; unspecified is said by leaving the reason out (RFC 5280 §5.3.1).
-pub(super) fn entry_reason(subject: &CrlSubject<'_>) -> Finding {
-    match subject.entries.bad_reason {
-        None => Ok(()),
-        Some(code) => Err(format!(
-            "an entry has reason {code}; 1, 3, 4, 5 and 9 are expected"
-        )),
-    }
-}
-
-/// Entries have a reason at most.
-pub(super) fn entry_extensions(subject: &CrlSubject<'_>) -> Finding {
-    if subject.entries.has_other_extensions {
-        return Err("an entry has another extension than reasonCode".to_owned());
-    }
-    Ok(())
-}
-
 /// authorityKeyIdentifier repeats the issuer's subjectKeyIdentifier and says nothing else (RFC 5280 §5.2.1).
 pub(super) fn authority_key_id(subject: &CrlSubject<'_>) -> Finding {
     let authority = subject.value(oid::AUTHORITY_KEY_IDENTIFIER, AuthorityKeyId::read);
@@ -218,14 +143,20 @@ pub(super) fn number(subject: &CrlSubject<'_>) -> Finding {
     }
 }
 
-/// issuingDistributionPoint is one plain http:// URL: the list is whole for the certificates that carry it.
+/// issuingDistributionPoint is one plain http:// URL: the list is whole for the certificates that carry it. A root's
+/// list may be without, for it has no shards; that of another CA would hide what its other shards revoke.
 pub(super) fn distribution_point(subject: &CrlSubject<'_>) -> Finding {
+    let is_there = subject
+        .view
+        .extensions
+        .find(oid::ISSUING_DISTRIBUTION_POINT)
+        .is_some();
     match subject.distribution_point() {
-        None => Err("issuingDistributionPoint is missing, or is not exactly one URI".to_owned()),
-        Some(url) if !pointer::is_http_url(url) => {
-            Err("issuingDistributionPoint is not a plain http:// URL".to_owned())
-        }
-        Some(_) => Ok(()),
+        Some(url) if pointer::is_http_url(url) => Ok(()),
+        Some(_) => Err("issuingDistributionPoint is not a plain http:// URL".to_owned()),
+        None if is_there => Err("issuingDistributionPoint is not exactly one URI".to_owned()),
+        None if subject.issuer.is_self_issued() => Ok(()),
+        None => Err("issuingDistributionPoint is missing, and the issuer is no root".to_owned()),
     }
 }
 
@@ -274,77 +205,39 @@ mod tests {
     use chancery_crypto::SignatureAlgorithm;
 
     use super::*;
-    use crate::certificate::extension::{write, write_critical};
     use crate::certificate::{distinguished_name, key_id};
-    use crate::crl::{CrlRequest, CrlWriter, RevokedEntry};
-    use crate::der::{Writer, tag};
-    use crate::lint::alter::{CrlParts, Part, crl_findings, der};
+    use crate::crl::CrlRequest;
+    use crate::der::tag;
+    use crate::lint::alter::{CrlCase, Part, crl_case, crl_findings, der};
     use crate::lint::lint_crl;
-    use crate::tbs::fixture::{CRL_URL, DAY, NOW, P256, TestCa, serial};
+    use crate::tbs::fixture::{CRL_URL, DAY, NOW, P256, TestCa, crl_request, crl_tbs};
 
-    struct Case {
-        ca: TestCa,
-        good: CrlParts,
-    }
-
-    fn case() -> Case {
-        let ca = TestCa::root(P256);
-        let mut writer = CrlWriter::new(&request(&ca)).expect("a writer");
-        for (number, reason) in [(1, Some(RevocationReason::KeyCompromise)), (2, None)] {
-            writer.push(&RevokedEntry { serial: serial(number), at: NOW, reason }).expect("fits");
-        }
-        let tbs = writer.finish();
-        let expected = CrlFacts {
-            number: 5,
+    #[test]
+    fn a_good_list_breaks_no_rule_and_its_facts_are_told() {
+        let CrlCase { ca, good } = crl_case();
+        let mut expected = CrlFacts {
+            number: 12,
             this_update: NOW,
             next_update: NOW.plus(DAY),
-            distribution_point: CRL_URL.to_owned(),
+            distribution_point: Some(CRL_URL.to_owned()),
             entry_count: 2,
         };
-        assert_eq!(lint_crl(&tbs, &ca.certificate), Ok(expected));
-        Case { good: CrlParts::read(&tbs), ca }
-    }
-
-    fn request(ca: &TestCa) -> CrlRequest<'_> {
-        CrlRequest {
-            issuer: &ca.certificate,
-            number: 5,
-            this_update: NOW,
-            next_update: NOW.plus(DAY),
-            distribution_point: CRL_URL,
-        }
-    }
-
-    impl Case {
-        fn breaks(&self, rule: &str, change: impl FnOnce(&mut CrlParts)) {
-            let mut parts = self.good.clone();
-            change(&mut parts);
-            assert_eq!(crl_findings(&parts.tbs(), &self.ca.certificate), [rule]);
-        }
-
-        fn with_entry(&self, rule: &str, entry: Vec<u8>) {
-            self.breaks(rule, |parts| parts.revoked.as_mut().expect("there").push(entry));
-        }
-    }
-
-    /// An entry behind those of [`case`], with what `extensions` writes.
-    fn entry(serial: &[u8], extensions: impl FnOnce(&mut Writer)) -> Vec<u8> {
-        der(|w| {
-            w.sequence(|w| {
-                w.primitive(tag::INTEGER, serial);
-                w.time(NOW);
-                w.sequence(extensions);
-            });
-        })
-    }
-
-    fn reason(w: &mut Writer, code: &[u8]) {
-        write(w, oid::REASON_CODE, |w| w.primitive(tag::ENUMERATED, code));
+        assert_eq!(lint_crl(&good.tbs(), &ca.certificate), Ok(expected.clone()));
+        let root = TestCa::root(P256);
+        let whole = CrlRequest {
+            distribution_point: None,
+            ..crl_request(&root)
+        };
+        (expected.distribution_point, expected.entry_count) = (None, 0);
+        assert_eq!(
+            lint_crl(&crl_tbs(&whole, &[]), &root.certificate),
+            Ok(expected)
+        );
     }
 
     #[test]
     fn bytes_that_are_no_version_2_list_are_found() {
-        let case = case();
+        let case = crl_case();
         case.breaks("crl_form", |parts| parts.version = vec![2, 1, 0]);
         case.breaks("crl_form", |parts| parts.version.clear());
         case.breaks("crl_form", |parts| parts.next_update.clear());
@@ -358,93 +251,75 @@ mod tests {
 
     #[test]
     fn another_algorithm_issuer_or_key_identifier_is_found() {
-        let case = case();
+        let case = crl_case();
         let algorithm = to_der(SignatureAlgorithm::EcdsaSha384);
-        case.breaks("crl_signature_algorithm", |parts| parts.algorithm = algorithm);
+        case.breaks("crl_signature_algorithm", |parts| {
+            parts.algorithm = algorithm
+        });
         let name = der(|w| distinguished_name::write(w, None, "Other CA"));
         case.breaks("crl_issuer_name", |parts| parts.issuer = name);
         let oid = oid::AUTHORITY_KEY_IDENTIFIER;
         let other = der(|w| key_id::write_authority(w, &[7; 20]));
-        case.breaks("crl_authority_key_id", |parts| parts.extension(oid).value = other);
-        case.breaks("crl_authority_key_id", |parts| parts.extension(oid).value = vec![0x30, 0]);
-        case.breaks("crl_authority_key_id", |parts| parts.extensions.retain(|part| part.oid != oid));
+        case.breaks("crl_authority_key_id", |parts| {
+            parts.extension(oid).value = other
+        });
+        case.breaks("crl_authority_key_id", |parts| {
+            parts.extension(oid).value = vec![0x30, 0]
+        });
+        case.breaks("crl_authority_key_id", |parts| {
+            parts.extensions.retain(|part| part.oid != oid)
+        });
     }
 
     #[test]
     fn a_list_that_is_never_current_is_found() {
-        let case = case();
-        case.breaks("crl_window", |parts| parts.next_update.clone_from(&parts.this_update));
-        case.breaks("crl_window", |parts| parts.next_update = der(|w| w.time(NOW.minus(1))));
+        let case = crl_case();
+        case.breaks("crl_window", |parts| {
+            parts.next_update.clone_from(&parts.this_update)
+        });
+        case.breaks("crl_window", |parts| {
+            parts.next_update = der(|w| w.time(NOW.minus(1)))
+        });
     }
 
     #[test]
     fn d6_an_empty_revoked_certificates_is_found() {
-        let case = case();
-        case.breaks("crl_revoked_not_empty", |parts| parts.revoked = Some(vec![]));
+        let case = crl_case();
+        case.breaks("crl_revoked_not_empty", |parts| {
+            parts.revoked = Some(vec![])
+        });
         let mut without = case.good.clone();
         without.revoked = None;
         assert_eq!(crl_findings(&without.tbs(), &case.ca.certificate), [""; 0]);
     }
 
     #[test]
-    fn entries_with_impossible_serials_out_of_order_or_twice_are_found() {
-        let case = case();
-        let reasoned = |serial: &[u8]| entry(serial, |w| reason(w, &[1]));
-        for serial in [&[0][..], &[0x80, 0], &[0x7f; 21]] {
-            case.with_entry("crl_entry_serial", reasoned(serial));
-        }
-        for late in [serial(1), serial(2), serial(0)] {
-            case.with_entry("crl_entry_order", reasoned(late.as_bytes()));
-        }
-    }
-
-    #[test]
-    fn d3_reasons_outside_the_closed_set_and_unspecified_are_found() {
-        let case = case();
-        let last = serial(3);
-        for code in [&[0][..], &[2], &[6], &[7], &[8], &[10], &[1, 0]] {
-            let entry = entry(last.as_bytes(), |w| reason(w, code));
-            case.with_entry("crl_entry_reason", entry);
-        }
-        for code in [&[0xff][..], &[], &[0, 1]] {
-            case.with_entry("crl_form", entry(last.as_bytes(), |w| reason(w, code)));
-        }
-    }
-
-    #[test]
-    fn entries_that_say_more_than_a_reason_are_found() {
-        let case = case();
-        let last = serial(3);
-        let invalidity_date: &[u8] = &[0x55, 0x1d, 0x18];
-        let dated = entry(last.as_bytes(), |w| {
-            write(w, invalidity_date, |w| w.primitive(tag::GENERALIZED_TIME, b"20260101000000Z"));
-        });
-        case.with_entry("crl_entry_extensions", dated);
-        let critical = entry(last.as_bytes(), |w| {
-            write_critical(w, oid::REASON_CODE, |w| w.primitive(tag::ENUMERATED, &[1]));
-        });
-        case.with_entry("crl_form", critical);
-        let twice = entry(last.as_bytes(), |w| [1, 1].map(|_| reason(w, &[1])).into_iter().collect());
-        case.with_entry("crl_form", twice);
-        case.with_entry("crl_form", entry(last.as_bytes(), |_| ()));
-    }
-
-    #[test]
     fn a_number_that_is_missing_or_none_is_found() {
-        let case = case();
+        let case = crl_case();
         let oid = oid::CRL_NUMBER;
-        case.breaks("crl_number", |parts| parts.extensions.retain(|part| part.oid != oid));
-        for value in [&[2, 1, 0xff][..], &[2, 0], &[4, 1, 1], &[2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0]] {
-            case.breaks("crl_number", |parts| parts.extension(oid).value = value.to_vec());
+        case.breaks("crl_number", |parts| {
+            parts.extensions.retain(|part| part.oid != oid)
+        });
+        for value in [
+            &[2, 1, 0xff][..],
+            &[2, 0],
+            &[4, 1, 1],
+            &[2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        ] {
+            case.breaks("crl_number", |parts| {
+                parts.extension(oid).value = value.to_vec()
+            });
         }
     }
 
     #[test]
     fn d7_a_distribution_point_that_is_not_one_http_url_or_limits_the_list_is_found() {
-        let case = case();
+        let case = crl_case();
         let oid = oid::ISSUING_DISTRIBUTION_POINT;
         let rule = "crl_distribution_point";
-        case.breaks(rule, |parts| parts.extensions.retain(|part| part.oid != oid));
+        case.breaks(rule, |parts| {
+            parts.extensions.retain(|part| part.oid != oid)
+        });
         case.breaks(rule, |parts| parts.extension(oid).value = vec![0x30, 0]);
         let https = der(|w| pointer::write_issuing_point(w, "https://ca.test/0.crl"));
         case.breaks(rule, |parts| parts.extension(oid).value = https);
@@ -469,7 +344,7 @@ mod tests {
 
     #[test]
     fn extensions_twice_unknown_or_of_turned_criticality_are_found() {
-        let case = case();
+        let case = crl_case();
         for (oid, _) in EXTENSIONS {
             case.breaks("crl_extension_unique", |parts| {
                 let copy = parts.extension(oid).clone();
@@ -482,7 +357,11 @@ mod tests {
         }
         // deltaCRLIndicator
         let oid = vec![0x55, 0x1d, 0x1b];
-        let delta = Part { oid, critical: true, value: vec![2, 1, 4] };
+        let delta = Part {
+            oid,
+            critical: true,
+            value: vec![2, 1, 4],
+        };
         case.breaks("crl_extension_known", |parts| parts.extensions.push(delta));
     }
 }

@@ -113,10 +113,18 @@ mod tests {
         for critical in [true, false] {
             // OCSP must-staple, and a name that only a leaf may have.
             let oid = vec![0x2b, 6, 1, 5, 5, 7, 1, 24];
-            let stray = Part { oid, critical, value: vec![0x30, 3, 2, 1, 5] };
+            let stray = Part {
+                oid,
+                critical,
+                value: vec![0x30, 3, 2, 1, 5],
+            };
             leaf.breaks("extension_known", |parts| parts.extensions.push(stray));
             let oid = oid::SUBJECT_ALT_NAME.to_vec();
-            let names = Part { oid, critical, value: vec![0x30, 3, 0x82, 1, b'a'] };
+            let names = Part {
+                oid,
+                critical,
+                value: vec![0x30, 3, 0x82, 1, b'a'],
+            };
             ca.root_breaks("extension_known", |parts| parts.extensions.push(names));
         }
     }

@@ -59,10 +59,16 @@ mod tests {
         leaf.breaks("authority_key_id", |parts| parts.without(aki));
         ca.root_breaks("authority_key_id", |parts| parts.without(aki));
         let other = der(|w| key_id::write_authority(w, &[7; 20]));
-        leaf.breaks("authority_key_id", |parts| parts.extension(aki).value.clone_from(&other));
-        ca.root_breaks("authority_key_id", |parts| parts.extension(aki).value = other);
+        leaf.breaks("authority_key_id", |parts| {
+            parts.extension(aki).value.clone_from(&other)
+        });
+        ca.root_breaks("authority_key_id", |parts| {
+            parts.extension(aki).value = other
+        });
         let empty = der(|w| w.sequence(|_| ()));
-        leaf.breaks("authority_key_id", |parts| parts.extension(aki).value = empty);
+        leaf.breaks("authority_key_id", |parts| {
+            parts.extension(aki).value = empty
+        });
         let id = leaf.ca.certificate.key_identifier();
         let with_serial = der(|w| {
             w.sequence(|w| {
@@ -71,6 +77,8 @@ mod tests {
                 w.primitive(tag::context(2), &[1]);
             });
         });
-        leaf.breaks("authority_key_id", |parts| parts.extension(aki).value = with_serial);
+        leaf.breaks("authority_key_id", |parts| {
+            parts.extension(aki).value = with_serial
+        });
     }
 }

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn a_kind_of_key_that_the_profile_does_not_allow_is_found() {
         let case = leaf_case();
-        let profile = Profile { keys: vec![KeyClass::P384, KeyClass::Rsa], ..case.profile };
+        let profile = Profile {
+            keys: vec![KeyClass::P384, KeyClass::Rsa],
+            ..case.profile
+        };
         let found = leaf_findings(&case.good.tbs(), &profile, &case.ca.certificate);
         assert_eq!(found, ["key_class"]);
     }
@@ -68,9 +71,15 @@ mod tests {
         let ski = oid::SUBJECT_KEY_IDENTIFIER;
         leaf.breaks("subject_key_id", |parts| parts.without(ski));
         ca.root_breaks("subject_key_id", |parts| parts.without(ski));
-        leaf.breaks("subject_key_id", |parts| parts.extension(ski).value = vec![4, 1, 7]);
-        leaf.breaks("subject_key_id", |parts| parts.extension(ski).value = vec![4, 0]);
+        leaf.breaks("subject_key_id", |parts| {
+            parts.extension(ski).value = vec![4, 1, 7]
+        });
+        leaf.breaks("subject_key_id", |parts| {
+            parts.extension(ski).value = vec![4, 0]
+        });
         let other = spki(&new_key(KeyKind::Ec(Curve::P256)));
-        leaf.breaks("subject_key_id", |parts| parts.spki = other.as_der().to_vec());
+        leaf.breaks("subject_key_id", |parts| {
+            parts.spki = other.as_der().to_vec()
+        });
     }
 }

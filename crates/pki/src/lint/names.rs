@@ -86,7 +86,9 @@ mod tests {
     fn names_that_are_missing_malformed_or_of_another_kind_are_found() {
         let case = leaf_case();
         case.breaks("san_form", |parts| parts.without(SAN));
-        case.breaks("san_form", |parts| parts.extension(SAN).value = vec![0x30, 0]);
+        case.breaks("san_form", |parts| {
+            parts.extension(SAN).value = vec![0x30, 0]
+        });
         case.breaks("san_form", |parts| parts.extension(SAN).value.push(0));
         for (kind, name) in [
             (2, &b"A.test"[..]),
@@ -109,7 +111,8 @@ mod tests {
     fn names_out_of_order_or_twice_are_found() {
         let case = leaf_case();
         for names in [["b.test", "a.test"], ["a.test", "a.test"]] {
-            let value = der(|w| w.sequence(|w| names.iter().for_each(|name| w.context_ia5(2, name))));
+            let value =
+                der(|w| w.sequence(|w| names.iter().for_each(|name| w.context_ia5(2, name))));
             case.breaks("san_order", |parts| parts.extension(SAN).value = value);
         }
     }
@@ -117,7 +120,10 @@ mod tests {
     #[test]
     fn more_names_than_the_profile_allows_are_found() {
         let case = leaf_case();
-        let profile = Profile { names_max: 1, ..case.profile };
+        let profile = Profile {
+            names_max: 1,
+            ..case.profile
+        };
         let found = leaf_findings(&case.good.tbs(), &profile, &case.ca.certificate);
         assert_eq!(found, ["san_count"]);
     }

@@ -57,7 +57,9 @@ mod tests {
         let uri = |w: &mut Writer, url: &str| w.context_ia5(6, url);
         let point = |w: &mut Writer, urls: &[&str], more: &[u8]| {
             w.sequence(|w| {
-                w.tlv(ZERO, |w| w.tlv(ZERO, |w| urls.iter().for_each(|url| uri(w, url))));
+                w.tlv(ZERO, |w| {
+                    w.tlv(ZERO, |w| urls.iter().for_each(|url| uri(w, url)))
+                });
                 w.raw(more);
             });
         };
@@ -74,7 +76,9 @@ mod tests {
             value(&[(one, &[0x81, 2, 6, 0x40])]),
             value(&[(one, &[0xa2, 0])]),
         ] {
-            case.breaks("crl_distribution_point", |parts| parts.extension(oid).value = bad);
+            case.breaks("crl_distribution_point", |parts| {
+                parts.extension(oid).value = bad
+            });
         }
     }
 

@@ -24,8 +24,14 @@ mod tests {
         let mut negative = vec![0x80; 20];
         negative[1] = 1;
         for content in [vec![0], vec![1], vec![0x7f; 19], vec![0x7f; 21], negative] {
-            let serial = [&[2, u8::try_from(content.len()).expect("short")], &content[..]].concat();
-            leaf.breaks("serial_twenty_octets", |parts| parts.serial.clone_from(&serial));
+            let serial = [
+                &[2, u8::try_from(content.len()).expect("short")],
+                &content[..],
+            ]
+            .concat();
+            leaf.breaks("serial_twenty_octets", |parts| {
+                parts.serial.clone_from(&serial)
+            });
             ca.root_breaks("serial_twenty_octets", |parts| parts.serial = serial);
         }
     }

@@ -88,10 +88,14 @@ mod tests {
             KeyUsage::CRL_SIGN,
         ] {
             let value = der(|w| usage.write(w));
-            case.breaks("key_usage", |parts| parts.extension(oid::KEY_USAGE).value = value);
+            case.breaks("key_usage", |parts| {
+                parts.extension(oid::KEY_USAGE).value = value
+            });
         }
         let padded = vec![3, 2, 0, 0x80];
-        case.breaks("key_usage", |parts| parts.extension(oid::KEY_USAGE).value = padded);
+        case.breaks("key_usage", |parts| {
+            parts.extension(oid::KEY_USAGE).value = padded
+        });
     }
 
     #[test]
@@ -113,7 +117,9 @@ mod tests {
         let any: &[u8] = &[0x55, 0x1d, 0x25, 0];
         for purposes in [&both[..], &twice, &[oid::KP_CLIENT_AUTH], &[any], &[]] {
             let value = der(|w| w.sequence(|w| purposes.iter().for_each(|oid| w.oid(oid))));
-            case.breaks("ext_key_usage", |parts| parts.extension(oid::EXT_KEY_USAGE).value = value);
+            case.breaks("ext_key_usage", |parts| {
+                parts.extension(oid::EXT_KEY_USAGE).value = value
+            });
         }
         case.breaks("ext_key_usage", |parts| parts.without(oid::EXT_KEY_USAGE));
     }
@@ -125,7 +131,10 @@ mod tests {
         let key = new_key(P256);
         let key_info = spki(&key);
         let request = issuing_request(&key_info, &root.certificate);
-        let clients_only = CaRequest { ext_key_usages: vec![ExtKeyUsage::ClientAuth], ..request };
+        let clients_only = CaRequest {
+            ext_key_usages: vec![ExtKeyUsage::ClientAuth],
+            ..request
+        };
         let tbs = ca(&clients_only).expect("a CA");
         let issuer = TestCa::signed(&tbs, &root.key, key);
         let tbs = issuer.leaf_tbs(&["a.test"]);
@@ -136,7 +145,9 @@ mod tests {
     #[test]
     fn basic_constraints_that_are_missing_or_a_cas_are_found() {
         let case = leaf_case();
-        case.breaks("basic_constraints", |parts| parts.without(oid::BASIC_CONSTRAINTS));
+        case.breaks("basic_constraints", |parts| {
+            parts.without(oid::BASIC_CONSTRAINTS)
+        });
         for value in [
             vec![0x30, 3, 1, 1, 0xff],
             vec![0x30, 6, 1, 1, 0xff, 2, 1, 0],
@@ -155,6 +166,9 @@ mod tests {
         let case = leaf_case();
         let mut parts = case.good.clone();
         parts.extensions.reverse();
-        assert_eq!(leaf_findings(&parts.tbs(), &case.profile, &case.ca.certificate), [""; 0]);
+        assert_eq!(
+            leaf_findings(&parts.tbs(), &case.profile, &case.ca.certificate),
+            [""; 0]
+        );
     }
 }

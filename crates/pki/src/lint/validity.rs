@@ -59,8 +59,12 @@ mod tests {
     fn a4_a_second_too_many_or_too_few_is_found() {
         let case = leaf_case();
         let (not_before, not_after) = case.profile.validity(NOW);
-        case.breaks("lifetime_exact", |parts| parts.valid(not_before, not_after.plus(1)));
-        case.breaks("lifetime_exact", |parts| parts.valid(not_before, not_after.minus(1)));
+        case.breaks("lifetime_exact", |parts| {
+            parts.valid(not_before, not_after.plus(1))
+        });
+        case.breaks("lifetime_exact", |parts| {
+            parts.valid(not_before, not_after.minus(1))
+        });
         case.breaks("lifetime_exact", |parts| parts.valid(not_after, not_before));
     }
 
@@ -70,10 +74,14 @@ mod tests {
         let issuer = &leaf.ca.certificate;
         for now in [issuer.not_before(), issuer.not_after()] {
             let (not_before, not_after) = leaf.profile.validity(now);
-            leaf.breaks("validity_inside_issuer", |parts| parts.valid(not_before, not_after));
+            leaf.breaks("validity_inside_issuer", |parts| {
+                parts.valid(not_before, not_after)
+            });
         }
         let end = ca.above.certificate.not_after();
-        ca.issuing_breaks("validity_inside_issuer", |parts| parts.valid(NOW, end.plus(1)));
+        ca.issuing_breaks("validity_inside_issuer", |parts| {
+            parts.valid(NOW, end.plus(1))
+        });
     }
 
     #[test]

@@ -151,19 +151,54 @@ mod tests {
         let refused = |request: CaRequest<'_>| ca(&request).expect_err("refused");
         let long = "x".repeat(65);
         for name in ["", " x", "a\nb", &long] {
-            let cn = CaRequest { subject_cn: name, ..good.clone() };
-            assert_eq!(refused(cn), TbsError::Subject { what: "common name" });
-            let organization = CaRequest { organization: Some(name), ..good.clone() };
-            assert_eq!(refused(organization), TbsError::Subject { what: "organisation" });
+            let cn = CaRequest {
+                subject_cn: name,
+                ..good.clone()
+            };
+            assert_eq!(
+                refused(cn),
+                TbsError::Subject {
+                    what: "common name"
+                }
+            );
+            let organization = CaRequest {
+                organization: Some(name),
+                ..good.clone()
+            };
+            assert_eq!(
+                refused(organization),
+                TbsError::Subject {
+                    what: "organisation"
+                }
+            );
         }
         let urls = Some(("http://ca.test/0.crl", "ftp://ca.test/"));
-        let url = refused(CaRequest { urls, ..good.clone() });
-        assert_eq!(url, TbsError::Url { what: "issuer certificate" });
-        let too_long = CaRequest { not_after: NOW.plus(14_601 * DAY), ..good.clone() };
+        let url = refused(CaRequest {
+            urls,
+            ..good.clone()
+        });
+        assert_eq!(
+            url,
+            TbsError::Url {
+                what: "issuer certificate"
+            }
+        );
+        let too_long = CaRequest {
+            not_after: NOW.plus(14_601 * DAY),
+            ..good.clone()
+        };
         assert!(matches!(refused(too_long), TbsError::OutsideIssuer { .. }));
-        let backwards = CaRequest { not_before: NOW, not_after: NOW.minus(1), ..good.clone() };
+        let backwards = CaRequest {
+            not_before: NOW,
+            not_after: NOW.minus(1),
+            ..good.clone()
+        };
         assert_eq!(refused(backwards), TbsError::Validity);
-        let too_early = CaRequest { not_before: UnixTime(-631_152_001), issuer: None, ..good };
+        let too_early = CaRequest {
+            not_before: UnixTime(-631_152_001),
+            issuer: None,
+            ..good
+        };
         assert_eq!(refused(too_early), TbsError::Validity);
     }
 
@@ -172,7 +207,10 @@ mod tests {
         let key = new_key(P256);
         let spki = spki(&key);
         let forever = UnixTime::parse_rfc3339("9999-12-31T23:59:59Z").expect("a time");
-        let request = CaRequest { not_after: forever, ..root_request(&spki) };
+        let request = CaRequest {
+            not_after: forever,
+            ..root_request(&spki)
+        };
         let tbs = ca(&request).expect("a root");
         assert!(tbs.as_der().windows(15).any(|at| at == b"99991231235959Z"));
         assert_eq!(lint_ca(&tbs, None), Ok(()));

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 
 use chancery_crypto::{Curve, KeyKind, PrivateKey, SignatureForm};
 use rustls_pki_types::{CertificateDer, TrustAnchor};
-use webpki::{CertRevocationList, EndEntityCert, RevocationOptionsBuilder, aws_lc_rs as algorithms};
+use webpki::{
+    CertRevocationList, EndEntityCert, RevocationOptionsBuilder, aws_lc_rs as algorithms,
+};
 
+use crate::crl::{CrlRequest, CrlWriter, RevocationReason, RevokedEntry};
 use crate::issuer::IssuerCertificate;
+use crate::lint::lint_crl;
 use crate::name::San;
 use crate::profile::{ExtKeyUsage, Profile};
 use crate::serial::Serial;
@@ -39,7 +43,10 @@ pub(crate) fn serial(number: u8) -> Serial {
 }
 
 pub(crate) fn names(texts: &[&str]) -> BTreeSet<San> {
-    texts.iter().map(|text| San::parse(text).expect("a name")).collect()
+    texts
+        .iter()
+        .map(|text| San::parse(text).expect("a name"))
+        .collect()
 }
 
 /// A root's request; twenty years around [`NOW`].
@@ -88,7 +95,10 @@ impl TestCa {
     /// The CA with this certificate, signed by `signer`.
     pub(crate) fn signed(tbs: &Tbs, signer: &PrivateKey, key: PrivateKey) -> Self {
         let der = sign(tbs.as_der(), signer);
-        Self { key, certificate: IssuerCertificate::parse(&der).expect("an issuer") }
+        Self {
+            key,
+            certificate: IssuerCertificate::parse(&der).expect("an issuer"),
+        }
     }
 
     pub(crate) fn request<'a>(
@@ -130,7 +140,7 @@ pub(crate) fn sign(tbs: &[u8], key: &PrivateKey) -> Vec<u8> {
     assemble(tbs, key.algorithm(), &signature)
 }
 
-/// What webpki says of a server certificate, with these CRLs if there are any.
+/// What webpki says of a server certificate, with these CRLs for the whole chain if there are any.
 pub(crate) fn webpki_verdict(
     leaf: &[u8],
     intermediates: &[&[u8]],
@@ -139,15 +149,19 @@ pub(crate) fn webpki_verdict(
 ) -> Result<(), webpki::Error> {
     let root = CertificateDer::from(root);
     let anchors: [TrustAnchor<'_>; 1] = [webpki::anchor_from_trusted_cert(&root)?];
-    let between: Vec<_> = intermediates.iter().map(|der| CertificateDer::from(*der)).collect();
+    let between: Vec<_> = intermediates
+        .iter()
+        .map(|der| CertificateDer::from(*der))
+        .collect();
     let crls: Vec<CertRevocationList<'_>> = crls
         .iter()
         .map(|der| webpki::BorrowedCertRevocationList::from_der(der).map(Into::into))
         .collect::<Result<_, _>>()?;
     let crls: Vec<&CertRevocationList<'_>> = crls.iter().collect();
+    // Without CRLs there are no options, and nothing is asked.
     let revocation = RevocationOptionsBuilder::new(&crls)
         .ok()
-        .map(|options| options.with_depth(webpki::RevocationCheckDepth::EndEntity).build());
+        .map(|options| options.build());
     let seconds = u64::try_from(NOW.0).expect("after 1970");
     let at = rustls_pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
     let leaf = CertificateDer::from(leaf);
@@ -168,4 +182,42 @@ pub(crate) fn webpki_verdict(
             None,
         )
         .map(drop)
+}
+
+/// The request of a list of the shard at [`CRL_URL`].
+pub(crate) fn crl_request(ca: &TestCa) -> CrlRequest<'_> {
+    CrlRequest {
+        issuer: &ca.certificate,
+        number: 12,
+        this_update: NOW,
+        next_update: NOW.plus(DAY),
+        distribution_point: Some(CRL_URL),
+    }
+}
+
+/// A list that passed the lint.
+pub(crate) fn crl_tbs(request: &CrlRequest<'_>, entries: &[RevokedEntry]) -> Vec<u8> {
+    let mut writer = CrlWriter::new(request).expect("a writer");
+    entries
+        .iter()
+        .for_each(|entry| writer.push(entry).expect("ascends"));
+    let tbs = writer.finish();
+    let facts = lint_crl(&tbs, request.issuer).expect("passes the lint");
+    assert_eq!(
+        (facts.number, facts.entry_count),
+        (request.number, entries.len())
+    );
+    tbs
+}
+
+pub(crate) fn signed_crl(ca: &TestCa, entries: &[RevokedEntry]) -> Vec<u8> {
+    ca.sign(&crl_tbs(&crl_request(ca), entries))
+}
+
+pub(crate) fn revoked(number: u8, reason: Option<RevocationReason>) -> RevokedEntry {
+    RevokedEntry {
+        serial: serial(number),
+        at: NOW.minus(u64::from(number)),
+        reason,
+    }
 }

@@ -137,7 +137,11 @@ mod tests {
     /// Makes, lints and reads one certificate.
     fn issue(ca: &TestCa, profile: &Profile, now: UnixTime) -> Certificate {
         let (spki, names) = (spki(&new_key(P256)), names(&["a.test"]));
-        let tbs = leaf(&LeafRequest { now, ..ca.request(profile, &spki, &names) }).expect("a leaf");
+        let tbs = leaf(&LeafRequest {
+            now,
+            ..ca.request(profile, &spki, &names)
+        })
+        .expect("a leaf");
         let linted = lint_leaf(tbs, profile, &ca.certificate).expect("passes the lint");
         Certificate::parse(&ca.sign(linted.tbs().as_der())).expect("a certificate")
     }
@@ -156,8 +160,11 @@ mod tests {
         ];
         for lifetime_secs in [3_600, 6 * DAY, 47 * DAY, 90 * DAY, 366 * DAY, 398 * DAY] {
             for backdate_secs in [0, 60, 3_599] {
-                let profile =
-                    Profile { lifetime_secs, backdate_secs, ..Profile::server("server") };
+                let profile = Profile {
+                    lifetime_secs,
+                    backdate_secs,
+                    ..Profile::server("server")
+                };
                 for now in times {
                     let certificate = issue(&ca, &profile, now);
                     let (from, to) = (certificate.not_before(), certificate.not_after());
@@ -199,8 +206,15 @@ mod tests {
             ("2.5.29.31", false),
             ("2.5.29.17", true),
         ];
-        assert_eq!(seen, expected.map(|(oid, critical)| (oid.to_owned(), critical)));
-        let names = oracle.subject_alternative_name().expect("once").expect("there").value;
+        assert_eq!(
+            seen,
+            expected.map(|(oid, critical)| (oid.to_owned(), critical))
+        );
+        let names = oracle
+            .subject_alternative_name()
+            .expect("once")
+            .expect("there")
+            .value;
         let expected = [
             GeneralName::DNSName("a.test"),
             GeneralName::DNSName("b.test"),
@@ -209,11 +223,19 @@ mod tests {
             GeneralName::IPAddress(&[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
         ];
         assert_eq!(names.general_names, expected);
-        let text = oracle.extensions().iter().map(|e| format!("{:?}", e.parsed_extension()));
+        let text = oracle
+            .extensions()
+            .iter()
+            .map(|e| format!("{:?}", e.parsed_extension()));
         let text: String = text.collect();
         assert!(text.contains(CRL_URL) && text.contains(CA_URL));
         let unparsed = |e: &ParsedExtension<'_>| matches!(e, ParsedExtension::ParseError { .. });
-        assert!(!oracle.extensions().iter().any(|e| unparsed(e.parsed_extension())));
+        assert!(
+            !oracle
+                .extensions()
+                .iter()
+                .any(|e| unparsed(e.parsed_extension()))
+        );
     }
 
     #[test]
@@ -237,7 +259,10 @@ mod tests {
                 let der = ca.sign(linted.tbs().as_der());
                 let (intermediate, anchor) = (ca.certificate.der(), root.certificate.der());
                 assert_eq!(webpki_verdict(&der, &[intermediate], anchor, &[]), Ok(()));
-                let usage = Certificate::parse(&der).expect("reads").key_usage().expect("there");
+                let usage = Certificate::parse(&der)
+                    .expect("reads")
+                    .key_usage()
+                    .expect("there");
                 let rsa = KeyClass::of(spki.key()) == KeyClass::Rsa;
                 assert_eq!(usage.contains(KeyUsage::KEY_ENCIPHERMENT), rsa);
             }
@@ -253,37 +278,83 @@ mod tests {
         let refused = |request: &LeafRequest<'_>| leaf(request).expect_err("refused");
 
         let none = names(&[]);
-        assert_eq!(refused(&LeafRequest { names: &none, ..request }), TbsError::NoNames);
-        let narrow = Profile { names_max: 1, ..server.clone() };
+        assert_eq!(
+            refused(&LeafRequest {
+                names: &none,
+                ..request
+            }),
+            TbsError::NoNames
+        );
+        let narrow = Profile {
+            names_max: 1,
+            ..server.clone()
+        };
         let two = names(&["a.test", "b.test"]);
         assert_eq!(
-            refused(&LeafRequest { names: &two, profile: &narrow, ..request }),
-            TbsError::TooManyNames { count: 2, allowed: 1 }
+            refused(&LeafRequest {
+                names: &two,
+                profile: &narrow,
+                ..request
+            }),
+            TbsError::TooManyNames {
+                count: 2,
+                allowed: 1
+            }
         );
-        let rsa_only = Profile { keys: vec![KeyClass::Rsa], ..server.clone() };
+        let rsa_only = Profile {
+            keys: vec![KeyClass::Rsa],
+            ..server.clone()
+        };
         assert_eq!(
-            refused(&LeafRequest { profile: &rsa_only, ..request }),
+            refused(&LeafRequest {
+                profile: &rsa_only,
+                ..request
+            }),
             TbsError::KeyClass { class: "P-256" }
         );
         for url in ["https://ca.test/1.crl", "http://ca.test/a b", ""] {
-            let crl = LeafRequest { crl_url: url, ..request };
+            let crl = LeafRequest {
+                crl_url: url,
+                ..request
+            };
             assert_eq!(refused(&crl), TbsError::Url { what: "CRL" });
-            let issuer = LeafRequest { ca_issuers_url: url, ..request };
-            assert_eq!(refused(&issuer), TbsError::Url { what: "issuer certificate" });
+            let issuer = LeafRequest {
+                ca_issuers_url: url,
+                ..request
+            };
+            assert_eq!(
+                refused(&issuer),
+                TbsError::Url {
+                    what: "issuer certificate"
+                }
+            );
         }
         for now in [ca.certificate.not_after(), ca.certificate.not_before()] {
             let outside = refused(&LeafRequest { now, ..request });
-            assert!(matches!(outside, TbsError::OutsideIssuer { .. }), "{outside}");
+            assert!(
+                matches!(outside, TbsError::OutsideIssuer { .. }),
+                "{outside}"
+            );
         }
-        let never = LeafRequest { now: UnixTime(i64::MAX), ..request };
+        let never = LeafRequest {
+            now: UnixTime(i64::MAX),
+            ..request
+        };
         assert_eq!(refused(&never), TbsError::Validity);
     }
 
     #[test]
     fn a_set_of_purposes_is_written_in_one_order() {
         let ca = TestCa::root(P256);
-        let purposes = vec![ExtKeyUsage::ClientAuth, ExtKeyUsage::ServerAuth, ExtKeyUsage::ClientAuth];
-        let profile = Profile { ext_key_usages: purposes, ..Profile::server("mtls") };
+        let purposes = vec![
+            ExtKeyUsage::ClientAuth,
+            ExtKeyUsage::ServerAuth,
+            ExtKeyUsage::ClientAuth,
+        ];
+        let profile = Profile {
+            ext_key_usages: purposes,
+            ..Profile::server("mtls")
+        };
         let certificate = issue(&ca, &profile, NOW);
         assert_eq!(certificate.ext_key_usages(), Some(&ExtKeyUsage::ALL[..]));
     }
@@ -291,7 +362,10 @@ mod tests {
     #[test]
     fn a_certificate_with_the_most_names_there_can_be_fits_one_allocation_and_every_reader() {
         let ca = TestCa::root(P256);
-        let profile = Profile { names_max: 1000, ..Profile::server("server") };
+        let profile = Profile {
+            names_max: 1000,
+            ..Profile::server("server")
+        };
         let long = ["a".repeat(60), "b".repeat(60), "c".repeat(60)].join(".");
         let texts: Vec<String> = (0..250).map(|n| format!("n{n}.{long}.test")).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();

@@ -155,12 +155,12 @@ pub fn verify(dir: &Path, issuers: &[IssuerCertificate]) -> Result<Report, Signe
             sequence == reader.header.first_sequence && chain == reader.header.chain
         };
         match before {
-            None => checker.forget(),
+            None => checker.forget(reader.header.first_sequence),
             Some(end) if goes_on(end) => {}
             Some(_) => {
                 let what = "the segment does not go on where the one before it ends";
                 checker.report.note(&Place::of(&reader), what);
-                checker.forget();
+                checker.forget(reader.header.first_sequence);
             }
         }
         checker.report.segments = number;
@@ -208,3 +208,6 @@ fn one_segment(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

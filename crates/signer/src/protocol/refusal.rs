@@ -4,7 +4,6 @@ use minicbor::{Decode, Encode};
 
 /// Why the signer did not do what it was asked. Nothing of the request is in the journal then, except after [`Refusal::SigningFailed`].
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
-#[non_exhaustive]
 pub enum Refusal {
     /// The body of the request is not of its kind's form.
     #[error("the signer cannot read the request; both sides must run the same version")]
@@ -152,9 +151,56 @@ pub enum Refusal {
     #[error("the key could not make the signature")]
     #[n(19)]
     SigningFailed,
+    /// An earlier part of the journal cannot be read back. Signing goes on, as it needs the last part only.
+    #[error("the journal cannot be replayed: {detail}")]
+    #[n(20)]
+    JournalUnreadable {
+        /// What is wrong, where, and what to do.
+        #[n(0)]
+        detail: String,
+    },
+}
+
+/// What a caller does about a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Make the certificate or CRL anew, with a new serial or number and the present time and profile, and ask again.
+    Anew,
+    /// Ask again later; what is in the way goes away by itself or with the operator's help.
+    Later,
+    /// Nothing: the two sides disagree, which only a change of the program or of the configuration mends.
+    None,
 }
 
 impl Refusal {
+    /// What a caller does about it.
+    #[must_use]
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::ProfileMismatch { .. }
+            | Self::NotNow { .. }
+            | Self::SerialUsed
+            | Self::SerialTooOld
+            | Self::SerialAhead
+            | Self::NumberNotIncreasing { .. }
+            | Self::TimeNotIncreasing { .. }
+            | Self::SigningFailed => Remedy::Anew,
+            Self::ClockBehind { .. } | Self::RateLimited { .. } | Self::JournalDiskLow { .. } => {
+                Remedy::Later
+            }
+            Self::Malformed
+            | Self::UnknownIssuer
+            | Self::LintFailed { .. }
+            | Self::UnknownProfile
+            | Self::DigestMismatch
+            | Self::NumberMismatch
+            | Self::NotMade
+            | Self::AlreadyMade
+            | Self::CannotMake { .. }
+            | Self::JournalUnreadable { .. } => Remedy::None,
+        }
+    }
+
     pub(crate) fn lint(error: &LintError) -> Self {
         Self::LintFailed {
             rule: error.rule.to_owned(),

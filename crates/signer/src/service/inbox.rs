@@ -13,6 +13,8 @@ pub(crate) const BATCH_MAX: usize = 256;
 /// How long appended signatures wait for a batch whose sync they can share.
 const IDLE: Duration = Duration::from_millis(100);
 const READ_BYTES: usize = 256 << 10;
+/// Bytes of one batch, beyond its last frame: bounds the memory that a caller can make the signer hold.
+const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Why the loop woke up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +68,7 @@ impl Inbox {
 
     /// The frames that are there, at most one batch. What the system still holds is fetched first, without waiting.
     pub(crate) fn frames(&mut self) -> Result<Vec<Frame<'_>>, SignerError> {
-        while count_frames(&self.bytes)? < BATCH_MAX {
+        while self.bytes.len() < BATCH_BYTES_MAX && count_frames(&self.bytes)? < BATCH_MAX {
             match self.receive(RecvFlags::DONTWAIT) {
                 // An end is seen again by the next wait.
                 Ok(0) => break,
@@ -117,8 +119,19 @@ impl Inbox {
         Ok(length.is_some_and(|length| self.bytes.len() >= length))
     }
 
+    /// Room for the rest of a large frame in one piece, so that a list of 40 MB takes 40 MB.
+    fn make_room(&mut self) {
+        let whole = frame_len(&self.bytes).ok().flatten().unwrap_or(0);
+        let rest = whole.saturating_sub(self.bytes.len());
+        if rest > READ_BYTES {
+            self.bytes.reserve_exact(rest);
+        } else {
+            self.bytes.reserve(READ_BYTES);
+        }
+    }
+
     fn receive(&mut self, flags: RecvFlags) -> io::Result<usize> {
-        self.bytes.reserve(READ_BYTES);
+        self.make_room();
         loop {
             let room = rustix::buffer::spare_capacity(&mut self.bytes);
             match recv(&self.socket, room, flags) {

@@ -88,3 +88,82 @@ impl Wish {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use chancery_testkit::TempDir;
+    use chancery_testkit::fuzz::{Fault, Form, Outcome};
+
+    use super::*;
+
+    /// What the driver says of a target that does this with every input.
+    fn fault_of(run: fn(&[u8]) -> Outcome) -> Fault {
+        let samples = || vec![b"sample".to_vec()];
+        let (form, memory_base) = (Form::Bytes, 1024 * 1024);
+        let target = Target {
+            name: "bad",
+            run,
+            samples,
+            tokens: &[],
+            form,
+            memory_base,
+        };
+        let folder = TempDir::new("fuzz").expect("made");
+        let folder_path = folder.path().to_owned();
+        let plan = Plan {
+            time: Duration::from_secs(60),
+            inputs_max: 10,
+            seed: 1,
+            folder: folder_path,
+        };
+        match fuzz(Box::leak(Box::new(target)), &plan) {
+            Err(FuzzError::Finding(finding)) => finding.fault,
+            other => panic!("a finding was expected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn memory_beyond_what_an_input_may_need_is_a_finding() {
+        let fault = fault_of(|input| {
+            let held = vec![1_u8; 2_000_000];
+            Outcome::of(held.len() + input.len())
+        });
+        assert!(
+            matches!(
+                fault,
+                Fault::Memory {
+                    held: 2_000_000..,
+                    ..
+                }
+            ),
+            "{fault:?}"
+        );
+    }
+
+    #[test]
+    fn an_input_that_keeps_the_processor_busy_is_a_finding() {
+        let fault = fault_of(|input| {
+            let start = Instant::now();
+            // Wall time passes at least as fast as processor time; twice the limit leaves room for neighbours.
+            while start.elapsed() < Duration::from_millis(1000) {
+                std::hint::spin_loop();
+            }
+            Outcome::of(input.len())
+        });
+        assert!(matches!(fault, Fault::Slow { .. }), "{fault:?}");
+    }
+
+    #[test]
+    fn the_command_line_is_read_in_any_order() {
+        let read = |words: &[&str]| Wish::parse(words.iter().map(|word| (*word).to_owned()));
+        let wish = read(&["5", "--seed", "9", "csr"]).expect("understood");
+        assert_eq!((wish.seconds, wish.seed, wish.targets.len()), (5, 9, 1));
+        assert_eq!(
+            read(&["all"]).expect("understood").targets.len(),
+            TARGETS.len()
+        );
+        assert!(read(&["nothing"]).is_none() && read(&["--seed", "x"]).is_none());
+    }
+}

@@ -13,6 +13,7 @@ impl Outcome {
         let mut hash = Fnv {
             sum: 0xcbf2_9ce4_8422_2325,
             quoted: false,
+            escaped: false,
         };
         write!(hash, "{said}").expect("a hash takes every text");
         Self(vec![hash.sum])
@@ -59,12 +60,15 @@ impl Outcome {
 struct Fnv {
     sum: u64,
     quoted: bool,
+    /// After a backslash inside quotes.
+    escaped: bool,
 }
 
 impl Write for Fnv {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         for octet in text.bytes() {
-            self.quoted ^= octet == b'"';
+            self.quoted ^= octet == b'"' && !self.escaped;
+            self.escaped = self.quoted && octet == b'\\' && !self.escaped;
             if !self.quoted && !octet.is_ascii_digit() {
                 self.sum = (self.sum ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
             }

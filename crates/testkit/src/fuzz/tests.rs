@@ -22,6 +22,7 @@ fn fragile(run: fn(&[u8]) -> Outcome) -> &'static Target {
         samples,
         tokens: &[b"bad"],
         form: Form::Bytes,
+        memory_base: MEMORY_BASE,
     };
     Box::leak(Box::new(target))
 }

@@ -24,6 +24,8 @@ pub(super) struct Checker {
     state: State,
     /// False after damage: then the next snapshot is believed.
     state_known: bool,
+    /// Where reading began anew after damage; what lies before is not known.
+    known_from: u64,
 }
 
 /// A CA certificate and its key, decoded once.
@@ -63,13 +65,15 @@ impl Checker {
             open: BTreeMap::new(),
             state: State::default(),
             state_known: true,
+            known_from: 0,
         }
     }
 
-    /// Gives up what was known, as there is a gap.
-    pub(super) fn forget(&mut self) {
+    /// Gives up what was known, as there is a gap before entry `next`.
+    pub(super) fn forget(&mut self, next: u64) {
         self.close_open();
         self.state_known = false;
+        self.known_from = next;
     }
 
     pub(super) fn finish(mut self) -> Report {
@@ -132,11 +136,12 @@ impl Checker {
         })
     }
 
-    /// A serial number is used once. The signer refuses all that this cannot tell, so what it cannot tell is wrong here too.
+    /// A serial number is used once. The signer refuses what it cannot tell, so that is wrong here too, unless a gap hides it.
     fn serial(&self, serial: &Serial) -> Finding {
         match self.state.serial_use(serial) {
             SerialUse::New => Ok(()),
             SerialUse::Used => Err(format!("serial {serial} was used before")),
+            SerialUse::Unknown if self.known_from > 0 => Ok(()),
             SerialUse::Unknown => Err(format!("serial {serial} is older than a signer accepts")),
         }
     }
@@ -162,12 +167,14 @@ impl Checker {
     }
 
     fn signature(&mut self, entry: &Entry, signature: &Signature) -> Finding {
-        let intent = self.open.remove(&signature.intent).ok_or_else(|| {
-            format!(
-                "entry {} is no intent that waits for a signature",
-                signature.intent
-            )
-        })?;
+        let number = signature.intent;
+        let Some(intent) = self.open.remove(&number) else {
+            // An intent in a damaged part cannot be read, so its signature cannot be judged.
+            let hidden = number < self.known_from;
+            return hidden
+                .then_some(())
+                .ok_or_else(|| format!("entry {number} is no intent that waits for a signature"));
+        };
         let count = |counter: &mut u64| *counter = counter.saturating_add(1);
         match (entry, intent) {
             (Entry::Signature(_), Entry::Intent(intent)) => {

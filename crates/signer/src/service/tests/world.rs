@@ -141,7 +141,7 @@ impl World {
             number,
             this_update: at,
             next_update: at.plus(86_400),
-            distribution_point: CRL_URL,
+            distribution_point: Some(CRL_URL),
         };
         let mut writer = CrlWriter::new(&request).expect("a CRL");
         for serial in revoked {

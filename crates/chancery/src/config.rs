@@ -1,0 +1,277 @@
+//! The configuration: one TOML file, overridden by `CHANCERY_SECTION__KEY` in the environment. Unknown keys are refused by
+//! name, so that a misspelt security setting is never silently a default.
+
+mod check;
+mod overlay;
+mod text;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use check::Checked;
+use text::{one_or_many, span};
+
+/// What the operator wrote.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) listen: Listen,
+    pub(crate) store: StoreSection,
+    pub(crate) validation: Validation,
+    pub(crate) limits: LimitsSection,
+    pub(crate) signer: SignerSection,
+    pub(crate) gateway: BTreeMap<String, GatewaySection>,
+    pub(crate) profile: BTreeMap<String, ProfileSection>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// The base of every ACME URL; from `listen.public` if it is not given.
+    pub(crate) url: Option<String>,
+    /// The base of CRL and issuer URLs; from `listen.status` if it is not given.
+    pub(crate) status_url: Option<String>,
+    /// Part of the names of root and issuing CA; used by the first run only.
+    pub(crate) organization: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Listen {
+    pub(crate) public: SocketAddr,
+    pub(crate) status: SocketAddr,
+    pub(crate) metrics: SocketAddr,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreSection {
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Validation {
+    pub(crate) http_port: u16,
+    pub(crate) tls_port: u16,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) resolvers: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) allow: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsSection {
+    pub(crate) enabled: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignerSection {
+    /// A file with the passphrase that seals the key files.
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GatewaySection {
+    pub(crate) protocol: String,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) challenges: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) profiles: Vec<String>,
+    pub(crate) terms_of_service: Option<String>,
+    pub(crate) names: NamesSection,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NamesSection {
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) allow: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) deny: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProfileSection {
+    #[serde(deserialize_with = "span")]
+    pub(crate) lifetime: u64,
+}
+
+/// The name of the gateway and of the profile that exist without any configuration.
+pub(crate) const DEFAULT_NAME: &str = "server";
+
+impl Default for Config {
+    fn default() -> Self {
+        let profile = ProfileSection { lifetime: 47 * 24 * 3600 };
+        Self {
+            server: Server::default(),
+            listen: Listen::default(),
+            store: StoreSection::default(),
+            validation: Validation::default(),
+            limits: LimitsSection::default(),
+            signer: SignerSection::default(),
+            gateway: BTreeMap::from([(DEFAULT_NAME.to_owned(), GatewaySection::default())]),
+            profile: BTreeMap::from([(DEFAULT_NAME.to_owned(), profile)]),
+        }
+    }
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self { public: local(8443), status: local(8080), metrics: local(8445) }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { url: "sqlite:chancery.db".to_owned() }
+    }
+}
+
+impl Default for Validation {
+    fn default() -> Self {
+        Self {
+            http_port: 80,
+            tls_port: 443,
+            resolvers: vec!["system".to_owned()],
+            allow: vec!["public".to_owned(), "private".to_owned()],
+        }
+    }
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Default for GatewaySection {
+    fn default() -> Self {
+        Self {
+            protocol: "acme".to_owned(),
+            challenges: vec!["http-01".to_owned(), "dns-01".to_owned()],
+            profiles: vec![DEFAULT_NAME.to_owned()],
+            terms_of_service: None,
+            names: NamesSection::default(),
+        }
+    }
+}
+
+impl Default for NamesSection {
+    fn default() -> Self {
+        Self { allow: vec!["*".to_owned()], deny: Vec::new() }
+    }
+}
+
+/// Why the configuration cannot be used. The text names the file, the key and what to write instead.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("the configuration {path} cannot be read: {source}")]
+    Unreadable {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the configuration{place} is not right: {message}", place = place(path))]
+    Wrong {
+        path: Option<PathBuf>,
+        message: String,
+    },
+    #[error("the environment variable {name} is not right: {message}")]
+    Environment { name: String, message: String },
+    #[error("{key} is not right: {message}")]
+    Value { key: String, message: String },
+}
+
+fn place(path: &Option<PathBuf>) -> String {
+    path.as_ref().map_or_else(String::new, |path| format!(" {}", path.display()))
+}
+
+impl Config {
+    /// Reads the file, if there is one, and what the environment overrides.
+    pub(crate) fn load(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = match path {
+            None => toml::Table::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                text.parse::<toml::Table>().map_err(|error| ConfigError::Wrong {
+                    path: Some(path.to_owned()),
+                    message: error.to_string().trim_end().to_owned(),
+                })?
+            }
+        };
+        overlay::apply(&mut table, environment)?;
+        let wrong = |error: toml::de::Error| ConfigError::Wrong {
+            path: path.map(Path::to_owned),
+            message: error.to_string().trim_end().to_owned(),
+        };
+        table.try_into().map_err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(toml: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let folder = chancery_testkit::TempDir::new("config").expect("a folder");
+        let path = folder.path().join("chancery.toml");
+        std::fs::write(&path, toml).expect("writes");
+        let pairs = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::load(Some(&path), pairs).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_empty_file_gives_the_defaults() {
+        let config = load("", &[]).expect("loads");
+        assert_eq!(config.listen.public.to_string(), "127.0.0.1:8443");
+        assert_eq!(config.validation.allow, ["public", "private"]);
+        assert!(config.limits.enabled);
+        assert_eq!(config.profile[DEFAULT_NAME].lifetime, 47 * 86_400);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let error = load("[validation]\nalow = [\"public\"]\n", &[]).expect_err("refuses");
+        assert!(error.contains("alow") && error.contains("chancery.toml"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_overrides_single_keys() {
+        let config = load(
+            "[listen]\npublic = \"127.0.0.1:1\"\n",
+            &[
+                ("CHANCERY_LISTEN__PUBLIC", "127.0.0.1:2"),
+                ("CHANCERY_VALIDATION__HTTP_PORT", "5002"),
+                ("CHANCERY_VALIDATION__RESOLVERS", "127.0.0.1:8053"),
+                ("CHANCERY_VALIDATION__ALLOW", "public,private,loopback"),
+                ("CHANCERY_LIMITS__ENABLED", "false"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .expect("loads");
+        assert_eq!(config.listen.public.port(), 2);
+        assert_eq!(config.validation.http_port, 5002);
+        assert_eq!(config.validation.resolvers, ["127.0.0.1:8053"]);
+        assert_eq!(config.validation.allow, ["public", "private", "loopback"]);
+        assert!(!config.limits.enabled);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_refused_by_name() {
+        let error = load("", &[("CHANCERY_LISTEN__PUBLIK", "127.0.0.1:2")]).expect_err("refuses");
+        assert!(error.contains("publik"), "{error}");
+    }
+}

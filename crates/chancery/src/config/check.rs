@@ -1,0 +1,145 @@
+//! From what was written to what can be used: every value is looked at before anything starts.
+
+use chancery_acme::ChallengeKind;
+use chancery_authority::gateway::{Gateway, Gateways, NamePattern, NameRules};
+use chancery_dial::{Policy, Resolver, Timing};
+use chancery_pki::Profile;
+
+use super::{Config, ConfigError, DEFAULT_NAME, GatewaySection};
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) gateways: Gateways,
+    pub(crate) default_gateway: String,
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) policy: Policy,
+    pub(crate) resolver: Resolver,
+    /// The store's file, relative to the data folder if it is not absolute.
+    pub(crate) database: String,
+}
+
+fn value(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.into(), message: message.into() }
+}
+
+impl Config {
+    /// Checks everything that can be checked without touching the world.
+    pub(crate) fn check(&self) -> Result<Checked, ConfigError> {
+        let profiles = self.profiles()?;
+        let gateways = self.gateways(&profiles)?;
+        let default_gateway = if gateways.contains_key(DEFAULT_NAME) {
+            DEFAULT_NAME.to_owned()
+        } else {
+            let first = gateways.keys().next().cloned();
+            first.ok_or_else(|| value("gateway", "there is none; write [gateway.server]"))?
+        };
+        check_base("server.url", self.server.url.as_deref(), "https://")?;
+        check_base("server.status_url", self.server.status_url.as_deref(), "http://")?;
+        let words = self.validation.allow.iter().map(String::as_str);
+        let policy = Policy::from_words(words)
+            .map_err(|error| value("validation.allow", error.to_string()))?;
+        let resolver = Resolver::new(&self.validation.resolvers, Timing::default())
+            .map_err(|error| value("validation.resolvers", error.to_string()))?;
+        let database = self.store.url.strip_prefix("sqlite:").ok_or_else(|| {
+            value("store.url", "only sqlite:FILE is known so far, such as sqlite:chancery.db")
+        })?;
+        Ok(Checked {
+            gateways,
+            default_gateway,
+            profiles,
+            policy,
+            resolver,
+            database: database.to_owned(),
+        })
+    }
+
+    fn profiles(&self) -> Result<Vec<Profile>, ConfigError> {
+        self.profile
+            .iter()
+            .map(|(name, section)| {
+                let profile =
+                    Profile { lifetime_secs: section.lifetime, ..Profile::server(name) };
+                profile
+                    .check()
+                    .map_err(|error| value(format!("profile.{name}"), error.to_string()))?;
+                Ok(profile)
+            })
+            .collect()
+    }
+
+    fn gateways(&self, profiles: &[Profile]) -> Result<Gateways, ConfigError> {
+        self.gateway
+            .iter()
+            .map(|(name, section)| Ok((name.clone(), gateway(name, section, profiles)?)))
+            .collect()
+    }
+}
+
+fn gateway(
+    name: &str,
+    section: &GatewaySection,
+    profiles: &[Profile],
+) -> Result<Gateway, ConfigError> {
+    let key = |part: &str| format!("gateway.{name}.{part}");
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) || name == "directory" {
+        let message = "a gateway's name is part of its URLs: lower-case letters, digits and hyphens";
+        return Err(value(format!("gateway.{name}"), message));
+    }
+    if section.protocol != "acme" {
+        return Err(value(key("protocol"), "only \"acme\" is known so far"));
+    }
+    let challenges = section
+        .challenges
+        .iter()
+        .map(|word| {
+            ChallengeKind::parse(word).ok_or_else(|| {
+                let known: Vec<_> = ChallengeKind::ALL.iter().map(|kind| kind.name()).collect();
+                value(key("challenges"), format!("{word:?} is not one of {}", known.join(", ")))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let offered: Vec<Profile> = section
+        .profiles
+        .iter()
+        .map(|word| {
+            let found = profiles.iter().find(|profile| profile.name == *word);
+            found.cloned().ok_or_else(|| {
+                value(key("profiles"), format!("there is no [profile.{word}]"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if offered.is_empty() {
+        return Err(value(key("profiles"), "at least one is needed"));
+    }
+    let patterns = |part: &str, words: &[String]| {
+        words
+            .iter()
+            .map(|word| NamePattern::parse(word).map_err(|message| value(key(part), message)))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Gateway {
+        name: name.to_owned(),
+        challenges,
+        profiles: offered,
+        terms_of_service: section.terms_of_service.clone(),
+        names: NameRules {
+            allow: patterns("names.allow", &section.names.allow)?,
+            deny: patterns("names.deny", &section.names.deny)?,
+        },
+    })
+}
+
+fn check_base(key: &str, url: Option<&str>, scheme: &str) -> Result<(), ConfigError> {
+    let Some(url) = url else { return Ok(()) };
+    let Some(rest) = url.strip_prefix(scheme) else {
+        return Err(value(key, format!("it begins with {scheme}")));
+    };
+    let authority = rest.trim_end_matches('/');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    if authority.is_empty() || !authority.bytes().all(plain) {
+        return Err(value(key, format!("it is {scheme}HOST or {scheme}HOST:PORT, without a path")));
+    }
+    Ok(())
+}

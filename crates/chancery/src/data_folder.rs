@@ -1,0 +1,175 @@
+//! The data folder: one server at a time, whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Present while the first run is under way; what is there beside it is not whole.
+const UNFINISHED: &str = "first-run.unfinished";
+
+/// A data folder that this process alone has.
+#[derive(Debug)]
+pub(crate) struct DataFolder {
+    path: PathBuf,
+    database: PathBuf,
+    _lock: File,
+}
+
+/// What a data folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// Nothing: the first run makes everything.
+    Nothing,
+    /// A whole authority.
+    Authority,
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    #[error("the data folder {path} cannot be used: {source}; it must be writable for this user")]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("another chancery runs on {path}; stop it first, or give this one a --data of its own")]
+    Taken { path: PathBuf },
+    #[error("the first run in {path} was interrupted before it was done; nothing was issued from it: remove {path} and {path}.sealing-key, and start again")]
+    Unfinished { path: PathBuf },
+    #[error("{path} has {has} but not {lacks}; put back what is missing from a backup, or, if nothing was ever issued from it, remove {path} and start again")]
+    Half {
+        path: PathBuf,
+        has: String,
+        lacks: String,
+    },
+}
+
+impl DataFolder {
+    /// Makes the folder if need be, and takes it for this process.
+    pub(crate) fn take(path: &Path, database: &str) -> Result<Self, DataError> {
+        let io = |source| DataError::Io { path: path.to_owned(), source };
+        if !path.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        }
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(io)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| DataError::Taken { path: path.to_owned() })?;
+        let path = path.canonicalize().map_err(io)?;
+        Ok(Self { database: path.join(database), path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// Looks at what is there; whatever is neither nothing nor everything is refused.
+    pub(crate) fn contents(&self) -> Result<Contents, DataError> {
+        if self.path.join(UNFINISHED).exists() {
+            return Err(DataError::Unfinished { path: self.path.clone() });
+        }
+        let parts = [
+            ("the store", self.database.exists()),
+            ("the keys", self.path.join("keys").exists()),
+            ("the signer's journal", self.path.join("journal").exists()),
+        ];
+        let names = |wanted: bool| {
+            let found = parts.iter().filter(|(_, there)| *there == wanted);
+            found.map(|(name, _)| *name).collect::<Vec<_>>().join(" and ")
+        };
+        match parts.iter().filter(|(_, there)| *there).count() {
+            0 => Ok(Contents::Nothing),
+            3 => Ok(Contents::Authority),
+            _ => Err(DataError::Half {
+                path: self.path.clone(),
+                has: names(true),
+                lacks: names(false),
+            }),
+        }
+    }
+
+    /// Marks the folder as not whole until [`DataFolder::finish`].
+    pub(crate) fn begin(&self) -> Result<(), DataError> {
+        self.write_private(UNFINISHED, b"the first run has not ended\n")
+    }
+
+    /// Everything is there.
+    pub(crate) fn finish(&self) -> Result<(), DataError> {
+        let io = |source| DataError::Io { path: self.path.clone(), source };
+        fs::remove_file(self.path.join(UNFINISHED)).map_err(io)?;
+        self.sync().map_err(io)
+    }
+
+    /// Writes a small file whole: beside, synced, renamed.
+    pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> Result<(), DataError> {
+        let io = |source| DataError::Io { path: self.path.join(name), source };
+        let target = self.path.join(name);
+        let beside = target.with_extension("new");
+        if let Some(parent) = target.parent().filter(|parent| !parent.is_dir()) {
+            fs::DirBuilder::new().mode(0o700).create(parent).map_err(io)?;
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&beside)
+            .map_err(io)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+        fs::rename(&beside, &target).map_err(io)?;
+        self.sync().map_err(io)
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
+        fs::read(self.path.join(name)).ok()
+    }
+
+    fn sync(&self) -> std::io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (chancery_testkit::TempDir, DataFolder) {
+        let temp = chancery_testkit::TempDir::new("data-folder").expect("a folder");
+        let folder = DataFolder::take(&temp.path().join("data"), "chancery.db").expect("taken");
+        (temp, folder)
+    }
+
+    #[test]
+    fn a_second_process_on_one_folder_is_refused() {
+        let (temp, _folder) = folder();
+        let second = DataFolder::take(&temp.path().join("data"), "chancery.db");
+        assert!(matches!(second, Err(DataError::Taken { .. })));
+    }
+
+    #[test]
+    fn a_folder_is_empty_whole_or_refused() {
+        let (_temp, folder) = folder();
+        assert_eq!(folder.contents().expect("readable"), Contents::Nothing);
+        folder.begin().expect("marked");
+        assert!(matches!(folder.contents(), Err(DataError::Unfinished { .. })));
+        folder.finish().expect("unmarked");
+        fs::create_dir(folder.path().join("keys")).expect("made");
+        let half = folder.contents().expect_err("refused").to_string();
+        assert!(half.contains("the keys") && half.contains("the store"), "{half}");
+        fs::create_dir(folder.path().join("journal")).expect("made");
+        fs::write(folder.database(), b"").expect("written");
+        assert_eq!(folder.contents().expect("readable"), Contents::Authority);
+    }
+}
