@@ -17,7 +17,7 @@ pub(crate) struct Figures {
     pub(crate) orders_per_cpu_second: Option<f64>,
     /// Of a core that signs P-256 in 20 µs.
     pub(crate) orders_per_reference_cpu_second: Option<f64>,
-    /// CPU time of a P-256 signature, median within the window.
+    /// CPU time of a P-256 signature, mean within the window.
     pub(crate) p256_sign_micros: Option<f64>,
     /// CPU time of the load generator with its DNS and web server within the window.
     pub(crate) client_cpu_seconds: f64,

@@ -12,7 +12,7 @@ use crate::error::BenchError;
 /// The signature time of the core that results are converted to.
 pub(crate) const REFERENCE_MICROS: f64 = 20.0;
 /// A few times a second: often enough to follow the machine, too rarely to be a load (0.3 % of a core).
-const SAMPLE_EVERY: Duration = Duration::from_millis(250);
+const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 /// Not timed: the first ones find cold caches.
 const SIGNATURES_BEFORE: usize = 4;
 const SIGNATURES_TIMED: usize = 24;
@@ -46,22 +46,14 @@ impl Reference {
         Ok(Self { thread, end })
     }
 
-    /// Ends sampling: the median CPU time of a signature in microseconds; `None` if the library could not sign.
+    /// Ends sampling: the CPU time of a signature in microseconds; `None` if the library could not sign.
+    ///
+    /// It is the mean, because that is what the server's work costs too: a core is now fast, now slowed down by its
+    /// neighbours, and a median would jump from one to the other.
     pub(crate) fn finish(self) -> Option<f64> {
         drop(self.end);
-        let mut samples = self.thread.join().unwrap_or_default();
-        samples.sort_by(f64::total_cmp);
-        eprintln!(
-            "n {} min {:.1} p10 {:.1} p50 {:.1} p90 {:.1} max {:.1} mean {:.1}",
-            samples.len(),
-            samples[0],
-            samples[samples.len() / 10],
-            samples[samples.len() / 2],
-            samples[samples.len() * 9 / 10],
-            samples[samples.len() - 1],
-            samples.iter().sum::<f64>() / samples.len() as f64
-        );
-        samples.get(samples.len() / 2).copied()
+        let samples = self.thread.join().unwrap_or_default();
+        (!samples.is_empty()).then(|| samples.iter().sum::<f64>() / samples.len() as f64)
     }
 }
 

@@ -37,7 +37,12 @@ impl Agent {
     /// # Errors
     /// [`AgentError`]. What was installed before stays installed.
     pub async fn obtain(&self, request: &Request) -> Result<Installed, AgentError> {
-        let job = Job::new(request.name(), request.names(), &request.settings, &self.config)?;
+        let job = Job::new(
+            request.name(),
+            request.names(),
+            &request.settings,
+            &self.config,
+        )?;
         let _lock = self.state.open()?;
         let mut wanted = CertificateRecord::of(request, &job.ca.directory);
         let known = self.state.certificate(&job.name)?;
@@ -127,49 +132,60 @@ impl Agent {
             match self.check(job, chain.as_bytes(), key) {
                 Ok(checked) => return self.install(job, &checked, key),
                 Err(error) => {
-                    tracing::warn!("a certificate that was downloaded earlier is of no use: {error}");
+                    tracing::warn!(
+                        "a certificate that was downloaded earlier is of no use: {error}"
+                    );
                     self.state.forget_order(&job.name)?;
                     found = None;
                 }
             }
         }
         // A taken port or a wrong folder shows before the CA is asked for anything.
-        let solver = Solver::open(&job.http01).await?;
-        let client = self.connect(job).await?;
-        let mut account = self.account(job, &client).await?;
-        let (record, key) = match found {
-            Some((record, key)) if record.account == account.url() => (record, key),
-            _ => self.prepare(job, &account).await?,
-        };
-        let run = self.run(job, &client, &account, solver, record);
-        let (record, key, chain) = match run.finish().await {
-            Ok((record, chain)) => (record, key, chain),
-            Err(error) if is_account_unknown(&error) => {
-                tracing::warn!("the CA does not know the account of this machine any more; registering a new one");
-                self.state.set_account_aside(&job.ca.directory)?;
-                account = self.account(job, &client).await?;
-                let (record, key) = self.prepare(job, &account).await?;
-                let solver = Solver::open(&job.http01).await?;
-                let run = self.run(job, &client, &account, solver, record);
-                let (record, chain) = run.finish().await?;
-                (record, key, chain)
-            }
-            Err(error) => return Err(error),
-        };
+        let mut solver = Solver::open(&job.http01).await?;
+        let ordered = self.order(job, found, &mut solver).await;
+        solver.close().await;
+        let (record, key, chain) = ordered?;
         let checked = self.check(job, &chain, &key)?;
         self.keep_downloaded(job, record, &checked)?;
         self.install(job, &checked, &key)
     }
 
-    fn run<'a>(
-        &'a self,
-        job: &'a Job,
-        client: &'a Client,
-        account: &'a Account,
-        solver: Solver,
-        record: OrderRecord,
-    ) -> Run<'a> {
-        Run {
+    /// Takes an order to its certificate: the one found, or a new one.
+    async fn order(
+        &self,
+        job: &Job,
+        found: Option<(OrderRecord, PrivateKey)>,
+        solver: &mut Solver,
+    ) -> Result<(OrderRecord, PrivateKey, Vec<u8>), AgentError> {
+        let client = self.connect(job).await?;
+        let account = self.account(job, &client).await?;
+        let found = found.filter(|(record, _)| record.account == account.url());
+        match self.order_as(job, &client, &account, found, solver).await {
+            Err(error) if is_account_unknown(&error) => {
+                tracing::warn!(
+                    "the CA does not know the account of this machine any more; registering a new one"
+                );
+                self.state.set_account_aside(&job.ca.directory)?;
+                let account = self.account(job, &client).await?;
+                self.order_as(job, &client, &account, None, solver).await
+            }
+            ordered => ordered,
+        }
+    }
+
+    async fn order_as(
+        &self,
+        job: &Job,
+        client: &Client,
+        account: &Account,
+        found: Option<(OrderRecord, PrivateKey)>,
+        solver: &mut Solver,
+    ) -> Result<(OrderRecord, PrivateKey, Vec<u8>), AgentError> {
+        let (record, key) = match found {
+            Some(found) => found,
+            None => self.prepare(job, account).await?,
+        };
+        let run = Run {
             job,
             client,
             account,
@@ -177,7 +193,9 @@ impl Agent {
             clock: self.config.clock.as_ref(),
             solver,
             record,
-        }
+        };
+        let (record, chain) = run.finish().await?;
+        Ok((record, key, chain))
     }
 
     /// The order that an earlier run left, if it is for the same. What it left in a web server's folder is removed.
@@ -195,7 +213,10 @@ impl Agent {
             && record.ca == job.ca.directory
             && job.key_type.fits(key.public());
         if same {
-            tracing::info!("going on with an order that an earlier run left ({})", record.step.name());
+            tracing::info!(
+                "going on with an order that an earlier run left ({})",
+                record.step.name()
+            );
             return Ok(Some((record, key)));
         }
         self.state.forget_order(&job.name)?;
@@ -250,7 +271,13 @@ impl Agent {
 
     fn check(&self, job: &Job, chain: &[u8], key: &PrivateKey) -> Result<Checked, AgentError> {
         let roots = check::roots(&job.ca.root_pem);
-        Ok(Checked::new(chain, key.public(), &job.names, &roots, self.now())?)
+        Ok(Checked::new(
+            chain,
+            key.public(),
+            &job.names,
+            &roots,
+            self.now(),
+        )?)
     }
 
     /// From here on the certificate is on disk: the CA is not needed any more.
@@ -282,7 +309,12 @@ impl Agent {
         };
         let generation = self.state.install(&job.name, &files)?;
         let folder = self.state.live(&job.name);
-        Ok(Installed::of(&job.name, checked.leaf(), folder, Some(generation)))
+        Ok(Installed::of(
+            &job.name,
+            checked.leaf(),
+            folder,
+            Some(generation),
+        ))
     }
 
     /// Writes down that a certificate is in place, and only then forgets the order that it came from.

@@ -96,7 +96,19 @@ mod tests {
     #[test]
     fn h11_no_path_is_a_name() {
         for bad in [
-            "", ".", "..", "../x", "a/b", "/etc", "-x", ".hidden", "A.test", "a b", "a\0", "a\n", "é",
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/etc",
+            "-x",
+            ".hidden",
+            "A.test",
+            "a b",
+            "a\0",
+            "a\n",
+            "é",
             &"a".repeat(201),
         ] {
             assert!(CertName::parse(bad).is_err(), "{bad:?}");

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use chancery_crypto::PublicKey;
-use chancery_pki::{Certificate, CertificateError, ChainError, PemError, San, UnixTime, pem, verify_chain};
+use chancery_pki::{
+    Certificate, CertificateError, ChainError, PemError, San, UnixTime, pem, verify_chain,
+};
 
 /// Certificates in one answer; real chains have two or three.
 const CHAIN_MAX: usize = 8;
@@ -100,7 +102,10 @@ impl Checked {
 
     /// The issuers as PEM.
     pub(crate) fn chain_pem(&self) -> String {
-        self.issuers.iter().map(|issuer| pem::encode(LABEL, issuer.der())).collect()
+        self.issuers
+            .iter()
+            .map(|issuer| pem::encode(LABEL, issuer.der()))
+            .collect()
     }
 }
 
@@ -109,7 +114,10 @@ pub(crate) fn roots(pem_text: &[u8]) -> Vec<Certificate> {
     const ROOTS_MAX: usize = 200;
     let text = std::str::from_utf8(pem_text).unwrap_or_default();
     let blocks = pem::decode(text, LABEL, ROOTS_MAX).unwrap_or_default();
-    blocks.iter().filter_map(|der| Certificate::parse(der).ok()).collect()
+    blocks
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok())
+        .collect()
 }
 
 fn read(text: &str) -> Result<Vec<Certificate>, CertificateFault> {
@@ -148,7 +156,9 @@ fn check_chain(
     at: UnixTime,
 ) -> Result<(), CertificateFault> {
     let end = issuers.last().unwrap_or(leaf);
-    let anchors = roots.iter().filter(|root| end.issuer_der() == root.subject_der());
+    let anchors = roots
+        .iter()
+        .filter(|root| end.issuer_der() == root.subject_der());
     let mut result = None;
     for anchor in anchors {
         match verify_chain(leaf, issuers, anchor, at) {
@@ -172,13 +182,19 @@ fn check_alone(leaf: &Certificate, at: UnixTime) -> Result<(), CertificateFault>
             at,
         }));
     }
-    tracing::warn!("the CA sent no issuer, and the root file does not hold it: the chain was not checked");
+    tracing::warn!(
+        "the CA sent no issuer, and the root file does not hold it: the chain was not checked"
+    );
     Ok(())
 }
 
 fn list(names: &BTreeSet<San>) -> String {
     const SHOWN_MAX: usize = 10;
-    let shown: Vec<String> = names.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN_MAX)
+        .map(ToString::to_string)
+        .collect();
     match names.len().checked_sub(SHOWN_MAX) {
         Some(more) if more > 0 => format!("{} and {more} more", shown.join(", ")),
         _ if shown.is_empty() => "no name".to_owned(),
@@ -198,7 +214,10 @@ mod tests {
     }
 
     fn names(names: &[&str]) -> BTreeSet<San> {
-        names.iter().map(|name| San::parse(name).expect("a name")).collect()
+        names
+            .iter()
+            .map(|name| San::parse(name).expect("a name"))
+            .collect()
     }
 
     struct World {
@@ -220,13 +239,27 @@ mod tests {
             self.authority.chain(self.key.public(), &self.names, NOW)
         }
 
-        fn check(&self, answer: &str, roots: &[Certificate], now: UnixTime) -> Result<Checked, CertificateFault> {
-            Checked::new(answer.as_bytes(), self.key.public(), &self.names, roots, now)
+        fn check(
+            &self,
+            answer: &str,
+            roots: &[Certificate],
+            now: UnixTime,
+        ) -> Result<Checked, CertificateFault> {
+            Checked::new(
+                answer.as_bytes(),
+                self.key.public(),
+                &self.names,
+                roots,
+                now,
+            )
         }
 
         fn refused(&self, answer: &str, now: UnixTime, told: &str) {
             let roots = self.authority.roots();
-            let fault = self.check(answer, &roots, now).expect_err("refused").to_string();
+            let fault = self
+                .check(answer, &roots, now)
+                .expect_err("refused")
+                .to_string();
             assert!(fault.contains(told), "{fault}");
         }
     }
@@ -240,7 +273,9 @@ mod tests {
             assert_eq!(checked.cert_pem() + &checked.chain_pem(), chain);
         }
         let with_root = chain + &world.authority.root_pem();
-        world.check(&with_root, &world.authority.roots(), NOW).expect("a root at the end is harmless");
+        world
+            .check(&with_root, &world.authority.roots(), NOW)
+            .expect("a root at the end is harmless");
     }
 
     #[test]
@@ -251,7 +286,11 @@ mod tests {
         world.refused(&chain[..chain.len() / 3], NOW, "no end");
         world.refused(&chain[..chain.len() - 30], NOW, "no end");
         world.refused(&format!("Subject: a.test\n{chain}"), NOW, "line 1");
-        world.refused(&format!("{chain}{}", pem::encode("PRIVATE KEY", b"x")), NOW, "expected label");
+        world.refused(
+            &format!("{chain}{}", pem::encode("PRIVATE KEY", b"x")),
+            NOW,
+            "expected label",
+        );
         world.refused(&pem::encode(LABEL, b"nonsense"), NOW, "cannot be read");
         world.refused(&chain.repeat(20), NOW, "more than 8");
     }
@@ -261,8 +300,14 @@ mod tests {
         let world = World::new();
         let other_key = world.authority.chain(key().public(), &world.names, NOW);
         world.refused(&other_key, NOW, "another key");
-        for other in [&["a.test"][..], &["a.test", "b.test", "c.test"], &["a.test", "x.test"]] {
-            let chain = world.authority.chain(world.key.public(), &names(other), NOW);
+        for other in [
+            &["a.test"][..],
+            &["a.test", "b.test", "c.test"],
+            &["a.test", "x.test"],
+        ] {
+            let chain = world
+                .authority
+                .chain(world.key.public(), &names(other), NOW);
             world.refused(&chain, NOW, "a.test, b.test was ordered");
         }
     }
@@ -273,17 +318,28 @@ mod tests {
         let chain = world.chain();
         world.refused(&chain, NOW.plus(48 * 86_400), "valid until");
         world.refused(&chain, NOW.minus(3_600), "clock of this machine");
-        world.check(&chain, &world.authority.roots(), NOW.minus(200)).expect("within the skew");
+        world
+            .check(&chain, &world.authority.roots(), NOW.minus(200))
+            .expect("within the skew");
     }
 
     #[test]
     fn h12_a_chain_that_does_not_hold_is_refused() {
         let world = World::new();
         let stranger = Authority::new();
-        let leaf = pem::encode(LABEL, world.check(&world.chain(), &[], NOW).expect("good").leaf().der());
+        let leaf = pem::encode(
+            LABEL,
+            world
+                .check(&world.chain(), &[], NOW)
+                .expect("good")
+                .leaf()
+                .der(),
+        );
         let strange = leaf.clone() + &stranger.intermediate_pem();
         world.refused(&strange, NOW, "certificate 0 of the chain");
         // Without its intermediate the leaf does not lead to the root, and there is nothing else to follow.
-        world.check(&leaf, &world.authority.roots(), NOW).expect("as far as issuers are given");
+        world
+            .check(&leaf, &world.authority.roots(), NOW)
+            .expect("as far as issuers are given");
     }
 }

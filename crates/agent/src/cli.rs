@@ -30,7 +30,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (common, command) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => {
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             // A closed terminal is nothing to fail over.
             error.print().ok();
             return ExitCode::from(if asked { GOOD } else { USAGE });
@@ -51,7 +54,9 @@ fn execute(common: &Common, command: Command) -> Result<u8, AgentError> {
     if let Command::Status { json } = command {
         return status(&agent, json);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| AgentError::System {
         reason: error.to_string(),
     })?;
@@ -100,7 +105,10 @@ fn status(agent: &Agent, json: bool) -> Result<u8, AgentError> {
     } else {
         report::status(&certificates)
     });
-    let good = certificates.iter().filter(|status| status.state.is_good()).count();
+    let good = certificates
+        .iter()
+        .filter(|status| status.state.is_good())
+        .count();
     Ok(match good {
         _ if good == certificates.len() => GOOD,
         0 => FAILED,
@@ -141,7 +149,9 @@ fn start_log(verbosity: Verbosity) {
 /// A reader who went away is nothing to fail over: what was done is done.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).ok();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .ok();
 }
 
 fn tell(error: &AgentError) {

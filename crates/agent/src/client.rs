@@ -113,7 +113,9 @@ impl Client {
     async fn read_directory(&mut self, url: &str) -> Result<(), AgentError> {
         const WHAT: &str = "the directory";
         let parsed = https(WHAT, url)?;
-        let answer = self.exchange(WHAT, HttpRequest::new(Method::GET, &parsed)).await?;
+        let answer = self
+            .exchange(WHAT, HttpRequest::new(Method::GET, &parsed))
+            .await?;
         let directory: Directory = Reply::of(WHAT, answer, self.clock.now())?.json(WHAT)?;
         self.origins = vec![origin(&parsed)];
         for (what, url) in resources(&directory) {
@@ -140,7 +142,9 @@ impl Client {
                 Some(nonce) => nonce,
                 None => self.new_nonce().await?,
             };
-            let answer = self.post_once(what, url, &target, signer, &nonce, payload).await?;
+            let answer = self
+                .post_once(what, url, &target, signer, &nonce, payload)
+                .await?;
             let (status, nonce) = (answer.status, reply::nonce(&answer.headers));
             match Reply::of(what, answer, self.clock.now()) {
                 Err(AgentError::Refused { problem, .. }) if problem.is(ErrorType::BadNonce) => {
@@ -180,7 +184,9 @@ impl Client {
         // The signed URL is the very text that the CA handed out (RFC 8555 §6.4).
         let body = sign(signer.key, url, Some(nonce), with, payload)?;
         let mut request = HttpRequest::new(Method::POST, target);
-        request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        request
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         request.body = Bytes::from(body);
         self.exchange(what, request).await
     }
@@ -188,7 +194,9 @@ impl Client {
     async fn new_nonce(&self) -> Result<String, AgentError> {
         const WHAT: &str = "newNonce";
         let url = self.checked(WHAT, &self.directory.new_nonce)?;
-        let answer = self.exchange(WHAT, HttpRequest::new(Method::HEAD, &url)).await?;
+        let answer = self
+            .exchange(WHAT, HttpRequest::new(Method::HEAD, &url))
+            .await?;
         let nonce = reply::nonce(&answer.headers);
         Reply::of(WHAT, answer, self.clock.now())?;
         nonce.ok_or_else(|| AgentError::BadAnswer {
@@ -216,12 +224,18 @@ impl Client {
         }
         Err(AgentError::UnsafeUrl {
             what,
-            reason: format!("{} is no host that the CA's directory names", origin(&parsed)),
+            reason: format!(
+                "{} is no host that the CA's directory names",
+                origin(&parsed)
+            ),
         })
     }
 
     fn kept_nonce(&self) -> Option<String> {
-        self.nonces.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.nonces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
     }
 
     fn keep(&self, nonce: Option<String>) {
@@ -268,11 +282,15 @@ fn https(what: &'static str, text: &str) -> Result<Url, AgentError> {
         return Err(refused("it has more than 2048 characters"));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refused("it holds something else than printable ASCII characters"));
+        return Err(refused(
+            "it holds something else than printable ASCII characters",
+        ));
     }
     let url = Url::parse(text).map_err(|error| refused(&error.to_string()))?;
     if url.scheme() != "https" {
-        return Err(refused("it is not https; nothing is asked of a CA in the clear"));
+        return Err(refused(
+            "it is not https; nothing is asked of a CA in the clear",
+        ));
     }
     if url.host().is_none() || !url.username().is_empty() || url.password().is_some() {
         return Err(refused("it has no host, or it carries credentials"));
@@ -312,7 +330,9 @@ mod tests {
     fn the_user_agent_names_the_tool_and_the_library() {
         let mut headers = HeaderMap::new();
         add_fields(&mut headers);
-        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let agent = headers
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok());
         assert!(agent.is_some_and(|agent| agent.starts_with("chancery-agent/")));
     }
 }

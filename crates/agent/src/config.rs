@@ -67,7 +67,8 @@ impl AgentConfig {
     }
 
     fn apply(&mut self, text: &str, folder: &Path) -> Result<(), AgentError> {
-        let file: File = toml::from_str(text).map_err(|error| self.bad(error.to_string().trim_end()))?;
+        let file: File =
+            toml::from_str(text).map_err(|error| self.bad(error.to_string().trim_end()))?;
         self.contact = file.contact;
         self.agree_terms = file.agree_terms;
         self.defaults = Settings {

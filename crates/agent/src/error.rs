@@ -19,7 +19,9 @@ use crate::check::CertificateFault;
 pub enum AgentError {
     // What the operator asked for or configured.
     /// No name was given.
-    #[error("no name was given; say which names the certificate is for, for example -d www.corp.example")]
+    #[error(
+        "no name was given; say which names the certificate is for, for example -d www.corp.example"
+    )]
     NoNames,
     /// A name that no certificate can carry.
     #[error("{name:?} cannot be certified: {reason}")]
@@ -38,7 +40,9 @@ pub enum AgentError {
         max: usize,
     },
     /// A wildcard, which only dns-01 can prove.
-    #[error("*.{base} needs the dns-01 challenge, which this agent cannot answer yet; name the hosts instead")]
+    #[error(
+        "*.{base} needs the dns-01 challenge, which this agent cannot answer yet; name the hosts instead"
+    )]
     Wildcard {
         /// The name below which it stands.
         base: String,
@@ -53,7 +57,9 @@ pub enum AgentError {
         text: String,
     },
     /// The account of the CA has this very key.
-    #[error("the certificate would have the same key as the account; remove {path} to have a new one made")]
+    #[error(
+        "the certificate would have the same key as the account; remove {path} to have a new one made"
+    )]
     KeyIsAccountKey {
         /// Where the certificate's key is.
         path: PathBuf,
@@ -133,7 +139,9 @@ pub enum AgentError {
         source: io::Error,
     },
     /// A file of the agent's own state makes no sense.
-    #[error("{path} is not what the agent wrote: {reason}; put it back from a backup or move it away")]
+    #[error(
+        "{path} is not what the agent wrote: {reason}; put it back from a backup or move it away"
+    )]
     BrokenState {
         /// The file.
         path: PathBuf,

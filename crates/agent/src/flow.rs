@@ -178,17 +178,26 @@ impl Flow {
     /// An order must be about the names that were asked for, and stay about them.
     fn check(&mut self, order: &Order) -> Result<(), AgentError> {
         if let Some(seen) = &self.seen {
-            let same = |a: &[String], b: &[String]| a.iter().collect::<BTreeSet<_>>() == b.iter().collect();
-            if !same(&seen.authorizations, &order.authorizations) || seen.finalize != order.finalize {
+            let same = |a: &[String], b: &[String]| {
+                a.iter().collect::<BTreeSet<_>>() == b.iter().collect()
+            };
+            if !same(&seen.authorizations, &order.authorizations) || seen.finalize != order.finalize
+            {
                 return Err(bad_order("its authorizations or its finalize URL changed"));
             }
         }
-        let names: Option<BTreeSet<San>> = order.identifiers.iter().map(|wire| wire.to_san().ok()).collect();
+        let names: Option<BTreeSet<San>> = order
+            .identifiers
+            .iter()
+            .map(|wire| wire.to_san().ok())
+            .collect();
         if names.as_ref() != Some(&self.names) {
             return Err(bad_order("it is for other names than were ordered"));
         }
         if order.authorizations.len() > NAMES_MAX {
-            return Err(bad_order("it has more authorizations than names can be ordered"));
+            return Err(bad_order(
+                "it has more authorizations than names can be ordered",
+            ));
         }
         self.seen.get_or_insert_with(|| order.clone());
         Ok(())
@@ -203,7 +212,10 @@ impl Flow {
         let Step::ReadAuthorization { url, .. } = self.last.clone() else {
             return Err(bad_order("an authorization came that was not asked for"));
         };
-        match self.authorizations.on_read(url, authorization, &self.names, retry_after)? {
+        match self
+            .authorizations
+            .on_read(url, authorization, &self.names, retry_after)?
+        {
             Some((challenge, token)) => Ok(Step::Answer {
                 challenge,
                 token,
@@ -273,7 +285,9 @@ impl Flow {
                 url,
                 after: wait(self, error)?,
             }),
-            Step::Answer { challenge, token, .. } => Ok(Step::Answer {
+            Step::Answer {
+                challenge, token, ..
+            } => Ok(Step::Answer {
                 challenge,
                 token,
                 after: wait(self, error)?,
@@ -298,5 +312,8 @@ fn bad_order(reason: &str) -> AgentError {
 }
 
 fn no_reason() -> Problem {
-    Problem::new(chancery_acme::ErrorType::ServerInternal, "the CA gave no reason")
+    Problem::new(
+        chancery_acme::ErrorType::ServerInternal,
+        "the CA gave no reason",
+    )
 }

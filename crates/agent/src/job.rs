@@ -91,15 +91,21 @@ mod tests {
         };
         let check = |config: &AgentConfig, told: &str| {
             let error = job(config).expect_err("refused");
-            assert!(error.is_usage() && error.to_string().contains(told), "{error}");
+            assert!(
+                error.is_usage() && error.to_string().contains(told),
+                "{error}"
+            );
         };
         check(&config, "--ca");
         config.defaults.ca = Some("https://ca.test/".to_owned());
         check(&config, "--root FILE");
         config.defaults.root = Some(folder.join("root.pem"));
         check(&config, "root.pem");
-        std::fs::write(folder.join("root.pem"), "PEM").expect("written");
+        fs::write(folder.join("root.pem"), "PEM").expect("written");
         let job = job(&config).expect("complete");
-        assert_eq!((job.key_type, job.http01), (KeyType::EcdsaP256, Http01::default()));
+        assert_eq!(
+            (job.key_type, job.http01),
+            (KeyType::EcdsaP256, Http01::default())
+        );
     }
 }

@@ -64,7 +64,11 @@ mod tests {
         let folder = TempDir::new("agent-key").expect("made");
         let path = folder.join("privkey.pem");
         assert!(read(&path).expect("no file").is_none());
-        for text in ["", "not PEM", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"] {
+        for text in [
+            "",
+            "not PEM",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ] {
             std::fs::write(&path, text).expect("written");
             let error = read(&path).expect_err("refused").to_string();
             assert!(error.contains("privkey.pem"), "{error}");

@@ -63,8 +63,12 @@ impl KeyType {
     /// The kind of a key, if it is one that the agent makes.
     pub(crate) fn of(key: &PublicKey) -> Option<Self> {
         match key.parts() {
-            KeyParts::Ec { curve: Curve::P256, .. } => Some(Self::EcdsaP256),
-            KeyParts::Ec { curve: Curve::P384, .. } => Some(Self::EcdsaP384),
+            KeyParts::Ec {
+                curve: Curve::P256, ..
+            } => Some(Self::EcdsaP256),
+            KeyParts::Ec {
+                curve: Curve::P384, ..
+            } => Some(Self::EcdsaP384),
             KeyParts::Rsa { modulus, .. } => match modulus.len() {
                 256 => Some(Self::Rsa2048),
                 384 => Some(Self::Rsa3072),

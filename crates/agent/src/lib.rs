@@ -44,6 +44,8 @@ mod config;
 mod error;
 mod failpoint;
 mod flow;
+#[cfg(test)]
+mod hostile;
 mod installed;
 mod job;
 mod key_file;
@@ -60,6 +62,8 @@ mod state;
 mod status;
 #[cfg(test)]
 mod test_authority;
+#[cfg(test)]
+mod test_ca;
 
 pub use agent::Agent;
 pub use cert_name::CertName;

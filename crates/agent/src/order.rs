@@ -25,13 +25,12 @@ pub(crate) struct Run<'a> {
     pub(crate) account: &'a Account,
     pub(crate) state: &'a State,
     pub(crate) clock: &'a dyn Clock,
-    pub(crate) solver: Solver,
+    pub(crate) solver: &'a mut Solver,
     pub(crate) record: OrderRecord,
 }
 
 impl Run<'_> {
-    /// Brings the order to its end and gives what the CA sent as the certificate, unchecked. Answers to challenges
-    /// are taken down before this returns, whatever came of it.
+    /// Brings the order to its end and gives what the CA sent as the certificate, unchecked.
     pub(crate) async fn finish(mut self) -> Result<(OrderRecord, Vec<u8>), AgentError> {
         let names = self.job.names.clone();
         let (mut flow, mut step) = match &self.record.step {
@@ -90,12 +89,18 @@ impl Run<'_> {
             ..NewOrder::default()
         };
         let url = &self.client.directory().new_order;
-        let reply = self.client.post(WHAT, url, self.account.signer(), &message).await?;
+        let reply = self
+            .client
+            .post(WHAT, url, self.account.signer(), &message)
+            .await?;
         failpoint("order-placed");
-        let location = reply.location.clone().ok_or_else(|| AgentError::BadAnswer {
-            what: WHAT,
-            reason: "it has no Location".to_owned(),
-        })?;
+        let location = reply
+            .location
+            .clone()
+            .ok_or_else(|| AgentError::BadAnswer {
+                what: WHAT,
+                reason: "it has no Location".to_owned(),
+            })?;
         // On disk before anything else is done with it: whatever happens now, the next run finds the order.
         self.record.step = Stored::Placed {
             order: location.clone(),
@@ -120,7 +125,9 @@ impl Run<'_> {
         self.solver.put(token, &answer)?;
         failpoint("challenge-presented");
         let signer = self.account.signer();
-        self.client.post("the challenge", challenge, signer, &ChallengeAnswer {}).await?;
+        self.client
+            .post("the challenge", challenge, signer, &ChallengeAnswer {})
+            .await?;
         failpoint("challenge-answered");
         Ok(Event::Answered)
     }
@@ -132,14 +139,20 @@ impl Run<'_> {
         })?;
         tracing::info!("validated; sending the certificate request");
         failpoint("before-finalize");
-        let reply = self.client.post(WHAT, url, self.account.signer(), &Finalize { csr }).await?;
+        let reply = self
+            .client
+            .post(WHAT, url, self.account.signer(), &Finalize { csr })
+            .await?;
         failpoint("after-finalize");
         order_event(None, &reply, WHAT)
     }
 
     async fn download(&self, url: &str, after: Duration) -> Result<Vec<u8>, AgentError> {
         pause(after).await;
-        let reply = self.client.read("the certificate", url, self.account.signer()).await?;
+        let reply = self
+            .client
+            .read("the certificate", url, self.account.signer())
+            .await?;
         Ok(reply.body.to_vec())
     }
 }

@@ -121,10 +121,12 @@ impl Agent {
             return Ok(Decision::Leave(RenewalOutcome::NotDue { renew_at }));
         }
         match (&record.failure, record.held_until()) {
-            (Some(failure), Some(until)) if until > now => Ok(Decision::Leave(RenewalOutcome::Held {
-                until,
-                error: failure.error.clone(),
-            })),
+            (Some(failure), Some(until)) if until > now => {
+                Ok(Decision::Leave(RenewalOutcome::Held {
+                    until,
+                    error: failure.error.clone(),
+                }))
+            }
             _ => Ok(Decision::Renew),
         }
     }
@@ -150,9 +152,14 @@ impl Agent {
         error: &AgentError,
     ) -> Result<(), AgentError> {
         let now = self.now();
-        let count = record.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+        let count = record
+            .failure
+            .as_ref()
+            .map_or(0, |failure| failure.count)
+            .saturating_add(1);
         let live = self.state.live_files(name).ok().flatten();
-        let life = live.map(|live| schedule::lifetime(live.leaf.not_before(), live.leaf.not_after()));
+        let life =
+            live.map(|live| schedule::lifetime(live.leaf.not_before(), live.leaf.not_after()));
         let next = schedule::retry_at(now, count, life, error.retry_after(), name.as_str());
         record.failure = Some(Failure {
             count,
@@ -174,9 +181,11 @@ impl Agent {
     /// What is known of a certificate that must be kept here.
     pub(crate) fn record(&self, name: &CertName) -> Result<CertificateRecord, AgentError> {
         let kept = || self.state.kept().unwrap_or_default();
-        self.state.certificate(name)?.ok_or_else(|| AgentError::UnknownCertificate {
-            name: name.to_string(),
-            kept: kept().iter().map(ToString::to_string).collect(),
-        })
+        self.state
+            .certificate(name)?
+            .ok_or_else(|| AgentError::UnknownCertificate {
+                name: name.to_string(),
+                kept: kept().iter().map(ToString::to_string).collect(),
+            })
     }
 }

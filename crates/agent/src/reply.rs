@@ -29,7 +29,11 @@ pub(crate) struct Reply {
 
 impl Reply {
     /// Sorts an answer: one with a status of success, or the error that it is.
-    pub(crate) fn of(what: &'static str, answer: Answer, now: UnixTime) -> Result<Self, AgentError> {
+    pub(crate) fn of(
+        what: &'static str,
+        answer: Answer,
+        now: UnixTime,
+    ) -> Result<Self, AgentError> {
         let retry_after = retry_after(&answer.headers, now);
         if answer.status.is_success() {
             return Ok(Self {
@@ -144,14 +148,23 @@ mod tests {
         check("120", Some(120));
         check("Sun, 06 Nov 1994 08:49:37 GMT", Some(37));
         check("Sun, 06 Nov 1994 08:48:37 GMT", Some(0));
-        for nonsense in ["-1", "soon", "Sun, 06 Now 1994 08:49:37 GMT", "1994-11-06T08:49:37Z", ""] {
+        for nonsense in [
+            "-1",
+            "soon",
+            "Sun, 06 Now 1994 08:49:37 GMT",
+            "1994-11-06T08:49:37Z",
+            "",
+        ] {
             check(nonsense, None);
         }
     }
 
     #[test]
     fn a_nonce_outside_base64url_counts_as_none() {
-        assert_eq!(nonce(&with("replay-nonce", "aB3-_")), Some("aB3-_".to_owned()));
+        assert_eq!(
+            nonce(&with("replay-nonce", "aB3-_")),
+            Some("aB3-_".to_owned())
+        );
         for bad in ["", "a b", "a=", "a\"", "a/b", &"a".repeat(257)] {
             assert_eq!(nonce(&with("replay-nonce", bad)), None, "{bad}");
         }

@@ -26,12 +26,20 @@ impl Agent {
         let _lock = self.state.open()?;
         let name = &request.name;
         let mut record = self.record(name)?;
-        let live = self.state.live_files(name)?.ok_or_else(|| AgentError::BadFiles {
-            folder: self.state.live(name),
-            reason: "there is no certificate".to_owned(),
-        })?;
+        let live = self
+            .state
+            .live_files(name)?
+            .ok_or_else(|| AgentError::BadFiles {
+                folder: self.state.live(name),
+                reason: "there is no certificate".to_owned(),
+            })?;
         let settings = request.settings.or(&record.settings);
-        let job = Job::new(name, &record.sans().unwrap_or_default(), &settings, &self.config)?;
+        let job = Job::new(
+            name,
+            &record.sans().unwrap_or_default(),
+            &settings,
+            &self.config,
+        )?;
         let client = self.connect(&job).await?;
         let message = Message {
             certificate: live.leaf.der().to_vec(),
@@ -46,7 +54,9 @@ impl Agent {
                 let account = account.ok_or_else(|| AgentError::NoAccount {
                     ca: job.ca.directory.clone(),
                 })?;
-                client.post("the revocation", &url, account.signer(), &message).await
+                client
+                    .post("the revocation", &url, account.signer(), &message)
+                    .await
             }
             RevokeBy::CertificateKey => {
                 let key = live.key()?;
@@ -59,7 +69,9 @@ impl Agent {
         };
         let was_already = match sent {
             Ok(_) => false,
-            Err(AgentError::Refused { problem, .. }) if problem.is(ErrorType::AlreadyRevoked) => true,
+            Err(AgentError::Refused { problem, .. }) if problem.is(ErrorType::AlreadyRevoked) => {
+                true
+            }
             Err(error) => return Err(error),
         };
         record.revoked = Some(Revocation {

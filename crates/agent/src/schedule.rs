@@ -70,7 +70,10 @@ mod tests {
                 let start = UnixTime(1_700_000_000);
                 let at = renew_at(start, start.plus(life), seed);
                 let age = lifetime(start, at);
-                assert!(age * 5 >= life * 3 && age * 3 <= life * 2 + 3, "{life} {age}");
+                assert!(
+                    age * 5 >= life * 3 && age * 3 <= life * 2 + 3,
+                    "{life} {age}"
+                );
             }
         }
     }
@@ -78,8 +81,9 @@ mod tests {
     #[test]
     fn the_jitter_is_the_same_each_time_and_differs_between_certificates() {
         let (start, end) = (UnixTime(0), UnixTime(0).plus(47 * DAY));
-        let times: std::collections::BTreeSet<_> =
-            (0..100).map(|n| renew_at(start, end, &n.to_string())).collect();
+        let times: std::collections::BTreeSet<_> = (0..100)
+            .map(|n| renew_at(start, end, &n.to_string()))
+            .collect();
         assert!(times.len() > 90);
         assert_eq!(renew_at(start, end, "7"), renew_at(start, end, "7"));
     }

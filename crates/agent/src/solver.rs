@@ -26,6 +26,13 @@ impl Solver {
         }
     }
 
+    /// Takes everything down. When this is over the port is free; dropping a solver frees it some time later.
+    pub(crate) async fn close(self) {
+        if let Self::Listener(listener) = self {
+            listener.close().await;
+        }
+    }
+
     /// Puts up one answer.
     pub(crate) fn put(&mut self, token: &Token, key_authorization: &str) -> Result<(), AgentError> {
         match self {

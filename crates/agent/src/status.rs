@@ -151,7 +151,12 @@ impl Agent {
             folder: self.state.live(name),
             installed,
             // Only the agent's own user may look at orders; for others there is none to be seen.
-            order: self.state.order(name).ok().flatten().map(|(order, _)| order.step.name()),
+            order: self
+                .state
+                .order(name)
+                .ok()
+                .flatten()
+                .map(|(order, _)| order.step.name()),
             failure,
             fault,
         })

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use chancery_crypto::{Curve, KeyKind, PrivateKey, PublicKey, SignatureForm};
 use chancery_pki::tbs::{assemble, ca, leaf};
 use chancery_pki::{
-    CaRequest, Certificate, ExtKeyUsage, IssuerCertificate, LeafRequest, Profile, San, Serial, Spki, Tbs,
-    UnixTime, pem,
+    CaRequest, Certificate, ExtKeyUsage, IssuerCertificate, LeafRequest, Profile, San, Serial,
+    Spki, Tbs, UnixTime, pem,
 };
 
 /// 2026-01-01T00:00:00Z
@@ -24,9 +24,15 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Self {
         let (root_key, key) = (key(), key());
-        let root = signed(ca(&request("Root", &root_key, None)).expect("a CA"), &root_key);
+        let root = signed(
+            ca(&request("Root", &root_key, None)).expect("a CA"),
+            &root_key,
+        );
         let issuer = IssuerCertificate::parse(&root).expect("a CA");
-        let below = signed(ca(&request("Issuer", &key, Some(&issuer))).expect("a CA"), &root_key);
+        let below = signed(
+            ca(&request("Issuer", &key, Some(&issuer))).expect("a CA"),
+            &root_key,
+        );
         Self {
             root,
             intermediate: IssuerCertificate::parse(&below).expect("a CA"),

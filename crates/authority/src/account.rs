@@ -131,15 +131,22 @@ impl Account {
     /// The same account with other contacts.
     #[must_use]
     pub fn with_contact(&self, now: UnixTime, contact: Vec<String>) -> Change {
-        let next = Self { version: self.version + 1, contact, ..self.clone() };
+        let next = Self {
+            version: self.version + 1,
+            contact,
+            ..self.clone()
+        };
         Change::account_updated(now, Actor::Account(self.id), self.version, next)
     }
 
     /// The account ended by its owner. Certificates stay valid (§7.3.6).
     #[must_use]
     pub fn deactivated(&self, now: UnixTime) -> Change {
-        let next =
-            Self { version: self.version + 1, status: AccountStatus::Deactivated, ..self.clone() };
+        let next = Self {
+            version: self.version + 1,
+            status: AccountStatus::Deactivated,
+            ..self.clone()
+        };
         Change::account_updated(now, Actor::Account(self.id), self.version, next)
     }
 }

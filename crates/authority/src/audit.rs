@@ -55,7 +55,13 @@ pub struct AuditRecord {
 
 impl AuditRecord {
     pub(crate) fn new(at: UnixTime, actor: Actor, kind: ChangeKind, object: i64) -> Self {
-        Self { at, actor, kind, object, note: None }
+        Self {
+            at,
+            actor,
+            kind,
+            object,
+            note: None,
+        }
     }
 
     pub(crate) fn noting(mut self, note: impl Into<String>) -> Self {
@@ -90,16 +96,29 @@ impl Block {
         let mut body = Vec::with_capacity(records.len() * 48);
         for record in records {
             // Encoding into a Vec has no failure of its own.
-            let Ok(()) = minicbor::encode(record, &mut body) else { continue };
+            let Ok(()) = minicbor::encode(record, &mut body) else {
+                continue;
+            };
         }
-        Self { node, sequence, previous, body }
+        Self {
+            node,
+            sequence,
+            previous,
+            body,
+        }
     }
 
     /// What the next block must carry.
     #[must_use]
     pub fn digest(&self) -> Digest32 {
         sha256(
-            &[&[self.node][..], &self.sequence.to_be_bytes(), &self.previous, &self.body].concat(),
+            &[
+                &[self.node][..],
+                &self.sequence.to_be_bytes(),
+                &self.previous,
+                &self.body,
+            ]
+            .concat(),
         )
     }
 
@@ -111,9 +130,9 @@ impl Block {
         let mut decoder = minicbor::Decoder::new(&self.body);
         let mut records = Vec::new();
         while decoder.position() < self.body.len() {
-            let record = decoder
-                .decode()
-                .map_err(|_| AuditError::Unreadable { sequence: self.sequence })?;
+            let record = decoder.decode().map_err(|_| AuditError::Unreadable {
+                sequence: self.sequence,
+            })?;
             records.push(record);
         }
         Ok(records)
@@ -162,10 +181,15 @@ impl Walk {
             Some((sequence, digest)) => (sequence + 1, digest),
         };
         if block.sequence != expected {
-            return Err(AuditError::Missing { expected, found: block.sequence });
+            return Err(AuditError::Missing {
+                expected,
+                found: block.sequence,
+            });
         }
         if block.previous != previous {
-            return Err(AuditError::Broken { sequence: block.sequence });
+            return Err(AuditError::Broken {
+                sequence: block.sequence,
+            });
         }
         block.records()?;
         self.last = Some((block.sequence, block.digest()));
@@ -193,7 +217,12 @@ mod tests {
                 ChangeKind::OrderCreated,
                 sequence,
             );
-            blocks.push(Block::seal(1, sequence, previous, &[record.clone(), record]));
+            blocks.push(Block::seal(
+                1,
+                sequence,
+                previous,
+                &[record.clone(), record],
+            ));
         }
         blocks
     }
@@ -225,13 +254,25 @@ mod tests {
     fn a_removed_block_is_named() {
         let mut blocks = chain(5);
         blocks.remove(1);
-        assert_eq!(verify(&blocks), Err(AuditError::Missing { expected: 2, found: 3 }));
+        assert_eq!(
+            verify(&blocks),
+            Err(AuditError::Missing {
+                expected: 2,
+                found: 3
+            })
+        );
     }
 
     #[test]
     fn swapped_blocks_are_named() {
         let mut blocks = chain(5);
         blocks.swap(1, 2);
-        assert_eq!(verify(&blocks), Err(AuditError::Missing { expected: 2, found: 3 }));
+        assert_eq!(
+            verify(&blocks),
+            Err(AuditError::Missing {
+                expected: 2,
+                found: 3
+            })
+        );
     }
 }

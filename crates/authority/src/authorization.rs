@@ -159,7 +159,11 @@ impl Challenge {
     /// A fresh challenge.
     #[must_use]
     pub fn new(kind: ChallengeKind, token: [u8; 32]) -> Self {
-        Self { kind, token, state: ChallengeState::Pending }
+        Self {
+            kind,
+            token,
+            state: ChallengeState::Pending,
+        }
     }
 }
 
@@ -187,15 +191,20 @@ impl Authorization {
     /// # Errors
     /// [`Refusal::NoSuchChallenge`], [`Refusal::AuthorizationState`].
     pub fn respond(&self, now: UnixTime, index: u8) -> Result<Decision, Refusal> {
-        let challenge =
-            self.challenges.get(usize::from(index)).ok_or(Refusal::NoSuchChallenge)?;
+        let challenge = self
+            .challenges
+            .get(usize::from(index))
+            .ok_or(Refusal::NoSuchChallenge)?;
         match (&self.state, &challenge.state) {
             (AuthorizationState::Pending, _) if now >= self.expires => {
                 Err(Refusal::AuthorizationState { state: "expired" })
             }
             (AuthorizationState::Pending, ChallengeState::Pending) => {
-                let state =
-                    ChallengeState::Processing { since: now, failed_attempts: 0, last: None };
+                let state = ChallengeState::Processing {
+                    since: now,
+                    failed_attempts: 0,
+                    last: None,
+                };
                 let next = self.with_challenge(index, state);
                 let change = Change::authorization_moved(
                     now,
@@ -204,11 +213,14 @@ impl Authorization {
                     self.version,
                     next,
                 );
-                Ok(Decision::new(change, vec![self.validation(index, Duration::ZERO)]))
+                Ok(Decision::new(
+                    change,
+                    vec![self.validation(index, Duration::ZERO)],
+                ))
             }
-            (AuthorizationState::Deactivated, _) => {
-                Err(Refusal::AuthorizationState { state: "deactivated" })
-            }
+            (AuthorizationState::Deactivated, _) => Err(Refusal::AuthorizationState {
+                state: "deactivated",
+            }),
             (
                 AuthorizationState::Pending
                 | AuthorizationState::Valid { .. }
@@ -229,12 +241,22 @@ impl Authorization {
         finding: Finding,
         order: &Order,
     ) -> Result<Decision, Refusal> {
-        let challenge =
-            self.challenges.get(usize::from(index)).ok_or(Refusal::NoSuchChallenge)?;
-        let (AuthorizationState::Pending, ChallengeState::Processing { since, failed_attempts, .. }) =
-            (&self.state, &challenge.state)
+        let challenge = self
+            .challenges
+            .get(usize::from(index))
+            .ok_or(Refusal::NoSuchChallenge)?;
+        let (
+            AuthorizationState::Pending,
+            ChallengeState::Processing {
+                since,
+                failed_attempts,
+                ..
+            },
+        ) = (&self.state, &challenge.state)
         else {
-            return Err(Refusal::AuthorizationState { state: self.state.name() });
+            return Err(Refusal::AuthorizationState {
+                state: self.state.name(),
+            });
         };
         match finding {
             Finding::Proved(proof) => Ok(self.proved(now, index, proof, order)),
@@ -282,7 +304,9 @@ impl Authorization {
                 Ok(self.joint(now, ChangeKind::AuthorizationFailed, next, order, failure))
             }
             AuthorizationState::Invalid | AuthorizationState::Deactivated => {
-                Err(Refusal::AuthorizationState { state: self.state.name() })
+                Err(Refusal::AuthorizationState {
+                    state: self.state.name(),
+                })
             }
         }
     }
@@ -311,7 +335,8 @@ impl Authorization {
             },
         };
         // A valid authorization may drop the other challenges (§7.1.4); nobody will need their tokens.
-        next.challenges.retain(|challenge| !matches!(challenge.state, ChallengeState::Pending));
+        next.challenges
+            .retain(|challenge| !matches!(challenge.state, ChallengeState::Pending));
         let order = order
             .step(now, &OrderEvent::AuthorizationValid(self.id))
             .map(|moved| (order.version, moved));
@@ -325,7 +350,9 @@ impl Authorization {
     }
 
     fn failed(&self, now: UnixTime, index: u8, failure: ProofFailure, order: &Order) -> Decision {
-        let state = ChallengeState::Invalid { failure: failure.clone() };
+        let state = ChallengeState::Invalid {
+            failure: failure.clone(),
+        };
         let mut next = self.with_challenge(index, state);
         next.state = AuthorizationState::Invalid;
         self.joint(now, ChangeKind::AuthorizationFailed, next, order, failure)
@@ -339,15 +366,20 @@ impl Authorization {
         order: &Order,
         failure: ProofFailure,
     ) -> Decision {
-        let event = OrderEvent::AuthorizationLost { identifier: self.identifier.clone(), failure };
+        let event = OrderEvent::AuthorizationLost {
+            identifier: self.identifier.clone(),
+            failure,
+        };
         let order = order.step(now, &event).map(|moved| (order.version, moved));
-        let change =
-            Change::authorization_and_order_moved(now, kind, (self.version, next), order);
+        let change = Change::authorization_and_order_moved(now, kind, (self.version, next), order);
         Decision::new(change, Vec::new())
     }
 
     fn with_challenge(&self, index: u8, state: ChallengeState) -> Self {
-        let mut next = Self { version: self.version + 1, ..self.clone() };
+        let mut next = Self {
+            version: self.version + 1,
+            ..self.clone()
+        };
         if let Some(challenge) = next.challenges.get_mut(usize::from(index)) {
             challenge.state = state;
         }
@@ -355,7 +387,11 @@ impl Authorization {
     }
 
     fn validation(&self, index: u8, after: Duration) -> Effect {
-        Effect::Validate { authorization: self.id, challenge: index, after }
+        Effect::Validate {
+            authorization: self.id,
+            challenge: index,
+            after,
+        }
     }
 }
 
@@ -366,7 +402,9 @@ fn retry_delay(failure: &ProofFailure, failed_attempts: u8) -> Option<Duration> 
             if failed_attempts >= ATTEMPTS_MAX {
                 return None;
             }
-            RETRY_AFTER.get(usize::from(failed_attempts).saturating_sub(1)).copied()
+            RETRY_AFTER
+                .get(usize::from(failed_attempts).saturating_sub(1))
+                .copied()
         }
         FailureKind::IncorrectResponse | FailureKind::Unauthorized => None,
     }

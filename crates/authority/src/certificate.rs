@@ -119,7 +119,11 @@ impl Certificate {
             }
             CertificateStatus::Good => {
                 let status = CertificateStatus::Revoked { at: now, reason };
-                let next = Self { version: self.version + 1, status, ..self.clone() };
+                let next = Self {
+                    version: self.version + 1,
+                    status,
+                    ..self.clone()
+                };
                 let change = Change::certificate_revoked(now, actor, self.version, next);
                 Ok(Revocation::Change(Box::new(change)))
             }
@@ -131,9 +135,11 @@ impl Certificate {
     pub fn crl_entry(&self) -> Option<RevokedEntry> {
         match self.status {
             CertificateStatus::Good => None,
-            CertificateStatus::Revoked { at, reason } => {
-                Some(RevokedEntry { serial: self.serial, at, reason })
-            }
+            CertificateStatus::Revoked { at, reason } => Some(RevokedEntry {
+                serial: self.serial,
+                at,
+                reason,
+            }),
             CertificateStatus::Orphaned { at } => Some(RevokedEntry {
                 serial: self.serial,
                 at,

@@ -132,11 +132,17 @@ pub enum Outcome {
 }
 
 fn absent(record: impl Into<Record>) -> Write {
-    Write { record: record.into(), expect: Expect::Absent }
+    Write {
+        record: record.into(),
+        expect: Expect::Absent,
+    }
 }
 
 fn replacing(version: u32, record: impl Into<Record>) -> Write {
-    Write { record: record.into(), expect: Expect::Version(version) }
+    Write {
+        record: record.into(),
+        expect: Expect::Version(version),
+    }
 }
 
 impl Change {
@@ -158,14 +164,11 @@ impl Change {
         self.audit.kind
     }
 
-    fn new(
-        now: UnixTime,
-        actor: Actor,
-        kind: ChangeKind,
-        object: i64,
-        writes: Vec<Write>,
-    ) -> Self {
-        Self { writes, audit: AuditRecord::new(now, actor, kind, object) }
+    fn new(now: UnixTime, actor: Actor, kind: ChangeKind, object: i64, writes: Vec<Write>) -> Self {
+        Self {
+            writes,
+            audit: AuditRecord::new(now, actor, kind, object),
+        }
     }
 
     fn noting(mut self, note: impl Into<String>) -> Self {
@@ -176,20 +179,41 @@ impl Change {
     /// First run: issuers, the empty CRLs' state and settings, all absent before.
     #[must_use]
     pub fn initialised(now: UnixTime, issuers: Vec<Issuer>, settings: Vec<Setting>) -> Self {
-        let writes = issuers.into_iter().map(absent).chain(settings.into_iter().map(absent));
-        Self::new(now, Actor::Authority, ChangeKind::Initialised, 0, writes.collect())
+        let writes = issuers
+            .into_iter()
+            .map(absent)
+            .chain(settings.into_iter().map(absent));
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::Initialised,
+            0,
+            writes.collect(),
+        )
     }
 
     pub(crate) fn account_created(now: UnixTime, account: Account) -> Self {
         let id = account.id.0;
-        Self::new(now, Actor::NewKey, ChangeKind::AccountCreated, id, vec![absent(account)])
+        Self::new(
+            now,
+            Actor::NewKey,
+            ChangeKind::AccountCreated,
+            id,
+            vec![absent(account)],
+        )
     }
 
     pub(crate) fn account_updated(now: UnixTime, actor: Actor, from: u32, next: Account) -> Self {
         let note = format!("{:?}", next.status);
         let id = next.id.0;
-        Self::new(now, actor, ChangeKind::AccountUpdated, id, vec![replacing(from, next)])
-            .noting(note)
+        Self::new(
+            now,
+            actor,
+            ChangeKind::AccountUpdated,
+            id,
+            vec![replacing(from, next)],
+        )
+        .noting(note)
     }
 
     pub(crate) fn order_created(
@@ -230,8 +254,14 @@ impl Change {
 
     pub(crate) fn order_claimed(now: UnixTime, from: u32, next: Order, note: String) -> Self {
         let (id, actor) = (next.id.0, Actor::Account(next.account));
-        Self::new(now, actor, ChangeKind::OrderClaimed, id, vec![replacing(from, next)])
-            .noting(note)
+        Self::new(
+            now,
+            actor,
+            ChangeKind::OrderClaimed,
+            id,
+            vec![replacing(from, next)],
+        )
+        .noting(note)
     }
 
     pub(crate) fn claim_voided(now: UnixTime, from: u32, next: Order, why: &str) -> Self {
@@ -242,7 +272,13 @@ impl Change {
 
     pub(crate) fn order_ended(now: UnixTime, actor: Actor, from: u32, next: Order) -> Self {
         let id = next.id.0;
-        Self::new(now, actor, ChangeKind::OrderEnded, id, vec![replacing(from, next)])
+        Self::new(
+            now,
+            actor,
+            ChangeKind::OrderEnded,
+            id,
+            vec![replacing(from, next)],
+        )
     }
 
     pub(crate) fn certificate_recorded(
@@ -253,7 +289,14 @@ impl Change {
     ) -> Self {
         let (id, note) = (certificate.id.0, certificate.serial.to_hex());
         let writes = vec![absent(certificate), replacing(from, order)];
-        Self::new(now, Actor::Authority, ChangeKind::CertificateRecorded, id, writes).noting(note)
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::CertificateRecorded,
+            id,
+            writes,
+        )
+        .noting(note)
     }
 
     pub(crate) fn certificate_orphaned(
@@ -264,7 +307,14 @@ impl Change {
         let (id, note) = (certificate.id.0, certificate.serial.to_hex());
         let mut writes = vec![absent(certificate)];
         writes.extend(order.map(|(from, next)| replacing(from, next)));
-        Self::new(now, Actor::Authority, ChangeKind::CertificateOrphaned, id, writes).noting(note)
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::CertificateOrphaned,
+            id,
+            writes,
+        )
+        .noting(note)
     }
 
     pub(crate) fn certificate_restored(
@@ -275,7 +325,14 @@ impl Change {
         let (id, note) = (certificate.id.0, certificate.serial.to_hex());
         let mut writes = vec![absent(certificate)];
         writes.extend(order.map(|(from, next)| replacing(from, next)));
-        Self::new(now, Actor::Authority, ChangeKind::CertificateRestored, id, writes).noting(note)
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::CertificateRestored,
+            id,
+            writes,
+        )
+        .noting(note)
     }
 
     pub(crate) fn certificate_revoked(
@@ -285,26 +342,54 @@ impl Change {
         next: Certificate,
     ) -> Self {
         let (id, note) = (next.id.0, next.serial.to_hex());
-        Self::new(now, actor, ChangeKind::CertificateRevoked, id, vec![replacing(from, next)])
-            .noting(note)
+        Self::new(
+            now,
+            actor,
+            ChangeKind::CertificateRevoked,
+            id,
+            vec![replacing(from, next)],
+        )
+        .noting(note)
     }
 
     pub(crate) fn crl_published(now: UnixTime, expect: Expect, next: CrlState) -> Self {
         let object = i64::from(next.issuer.0);
         let note = format!("shard {} number {}", next.shard, next.number);
-        let write = Write { record: Record::Crl(next), expect };
-        Self::new(now, Actor::Authority, ChangeKind::CrlPublished, object, vec![write]).noting(note)
+        let write = Write {
+            record: Record::Crl(next),
+            expect,
+        };
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::CrlPublished,
+            object,
+            vec![write],
+        )
+        .noting(note)
     }
 
     pub(crate) fn journal_reconciled(now: UnixTime, expect: Expect, mark: Setting) -> Self {
-        let write = Write { record: Record::Setting(mark), expect };
-        Self::new(now, Actor::Authority, ChangeKind::JournalReconciled, 0, vec![write])
+        let write = Write {
+            record: Record::Setting(mark),
+            expect,
+        };
+        Self::new(
+            now,
+            Actor::Authority,
+            ChangeKind::JournalReconciled,
+            0,
+            vec![write],
+        )
     }
 
     /// A refusal of a request for a certificate, or of a revocation: nothing changes, but it is remembered.
     #[must_use]
     pub fn refused_order(now: UnixTime, actor: Actor, order: OrderId, why: String) -> Self {
-        Self { writes: Vec::new(), audit: AuditRecord::refused_order(now, actor, order, why) }
+        Self {
+            writes: Vec::new(),
+            audit: AuditRecord::refused_order(now, actor, order, why),
+        }
     }
 
     /// A refused revocation.

@@ -78,7 +78,10 @@ pub struct CrlFloor {
 
 impl Default for CrlFloor {
     fn default() -> Self {
-        Self { number: 0, this_update: UnixTime(0) }
+        Self {
+            number: 0,
+            this_update: UnixTime(0),
+        }
     }
 }
 
@@ -97,7 +100,9 @@ impl CrlDraft {
         revoked: impl Iterator<Item = RevokedEntry>,
     ) -> Result<Self, CrlError> {
         let last_number = last.map_or(0, |crl| crl.number).max(floor.number);
-        let last_update = last.map_or(UnixTime(0), |crl| crl.this_update).max(floor.this_update);
+        let last_update = last
+            .map_or(UnixTime(0), |crl| crl.this_update)
+            .max(floor.this_update);
         let this_update = UnixTime((now.0 - CRL_BACKDATE_SECS).max(last_update.0 + 1));
         let next_update = UnixTime(now.0 + CRL_LIFETIME_SECS);
         let number = last_number + 1;
@@ -145,7 +150,10 @@ impl CrlDraft {
             der,
             entries: self.entries,
         };
-        (Change::crl_published(now, self.expect, state.clone()), state)
+        (
+            Change::crl_published(now, self.expect, state.clone()),
+            state,
+        )
     }
 }
 

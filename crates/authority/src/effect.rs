@@ -41,7 +41,10 @@ pub struct Decision {
 
 impl Decision {
     pub(crate) fn new(change: Change, effects: Vec<Effect>) -> Self {
-        Self { change: Some(Box::new(change)), effects }
+        Self {
+            change: Some(Box::new(change)),
+            effects,
+        }
     }
 
     pub(crate) fn nothing() -> Self {

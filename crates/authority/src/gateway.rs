@@ -92,7 +92,10 @@ impl NameRules {
     /// Everything that has at least two labels.
     #[must_use]
     pub fn any() -> Self {
-        Self { allow: vec![NamePattern::Any], deny: Vec::new() }
+        Self {
+            allow: vec![NamePattern::Any],
+            deny: Vec::new(),
+        }
     }
 
     /// Says why `name` is refused.
@@ -134,12 +137,16 @@ impl Gateway {
     /// [`Refusal::UnknownProfile`].
     pub fn profile(&self, wanted: Option<&str>) -> Result<&Profile, Refusal> {
         match wanted {
-            None => self.profiles.first().ok_or(Refusal::UnknownProfile { wanted: String::new() }),
+            None => self.profiles.first().ok_or(Refusal::UnknownProfile {
+                wanted: String::new(),
+            }),
             Some(name) => self
                 .profiles
                 .iter()
                 .find(|profile| profile.name == name)
-                .ok_or_else(|| Refusal::UnknownProfile { wanted: name.to_owned() }),
+                .ok_or_else(|| Refusal::UnknownProfile {
+                    wanted: name.to_owned(),
+                }),
         }
     }
 }
@@ -150,9 +157,15 @@ mod tests {
 
     fn rules(allow: &[&str], deny: &[&str]) -> NameRules {
         let parse = |texts: &[&str]| {
-            texts.iter().map(|text| NamePattern::parse(text).expect("a pattern")).collect()
+            texts
+                .iter()
+                .map(|text| NamePattern::parse(text).expect("a pattern"))
+                .collect()
         };
-        NameRules { allow: parse(allow), deny: parse(deny) }
+        NameRules {
+            allow: parse(allow),
+            deny: parse(deny),
+        }
     }
 
     fn check(rules: &NameRules, name: &str) -> Result<(), NameRefusal> {
@@ -161,7 +174,10 @@ mod tests {
 
     #[test]
     fn an_empty_allow_list_allows_nothing() {
-        assert_eq!(check(&rules(&[], &[]), "a.test"), Err(NameRefusal::NotAllowed));
+        assert_eq!(
+            check(&rules(&[], &[]), "a.test"),
+            Err(NameRefusal::NotAllowed)
+        );
     }
 
     #[test]
@@ -171,14 +187,23 @@ mod tests {
         assert_eq!(check(&rules, "secret.a.test"), Err(NameRefusal::Denied));
         assert_eq!(check(&rules, "*.a.test"), Err(NameRefusal::Denied));
         assert_eq!(check(&rules, "*.b.test"), Ok(()));
-        assert_eq!(check(&rules, "x.forbidden.example"), Err(NameRefusal::Denied));
-        assert_eq!(check(&rules, "*.forbidden.example"), Err(NameRefusal::Denied));
+        assert_eq!(
+            check(&rules, "x.forbidden.example"),
+            Err(NameRefusal::Denied)
+        );
+        assert_eq!(
+            check(&rules, "*.forbidden.example"),
+            Err(NameRefusal::Denied)
+        );
         assert_eq!(check(&rules, "forbidden.example"), Ok(()));
     }
 
     #[test]
     fn names_of_one_label_are_refused() {
-        assert_eq!(check(&NameRules::any(), "localhost"), Err(NameRefusal::SingleLabel));
+        assert_eq!(
+            check(&NameRules::any(), "localhost"),
+            Err(NameRefusal::SingleLabel)
+        );
     }
 
     #[test]
@@ -191,7 +216,10 @@ mod tests {
             names: NameRules::any(),
         };
         let offered = |name| gateway.methods_for(&San::parse_dns(name).expect("a name"));
-        assert_eq!(offered("a.test"), [ChallengeKind::Http01, ChallengeKind::Dns01]);
+        assert_eq!(
+            offered("a.test"),
+            [ChallengeKind::Http01, ChallengeKind::Dns01]
+        );
         assert_eq!(offered("*.a.test"), [ChallengeKind::Dns01]);
     }
 }

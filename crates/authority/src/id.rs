@@ -91,7 +91,10 @@ impl IdSource {
     pub fn new(node: u8, highest: i64) -> Self {
         let millis = highest >> (NODE_BITS + COUNTER_BITS);
         let counter = highest & ((1 << COUNTER_BITS) - 1);
-        Self { node, last_tick: (millis << COUNTER_BITS) | counter }
+        Self {
+            node,
+            last_tick: (millis << COUNTER_BITS) | counter,
+        }
     }
 
     /// The next number. `now_millis` is Unix time; a clock that stands or goes back only costs precision.
@@ -135,7 +138,9 @@ impl IdCipher {
     pub fn open<I: RecordId>(&self, block: UrlBlock) -> Option<(I, u8)> {
         let plain = self.0.decrypt(block);
         let (number, rest) = plain.split_first_chunk::<8>()?;
-        let [tag, part, zeros @ ..] = rest else { return None };
+        let [tag, part, zeros @ ..] = rest else {
+            return None;
+        };
         (*tag == I::TAG && zeros.iter().all(|byte| *byte == 0))
             .then(|| (I::from_number(i64::from_be_bytes(*number)), *part))
     }
@@ -149,7 +154,13 @@ mod tests {
     fn numbers_ascend_even_when_the_clock_goes_back() {
         let mut source = IdSource::new(3, 0);
         let mut last = 0;
-        for now in [EPOCH_MILLIS + 10, EPOCH_MILLIS + 10, EPOCH_MILLIS + 5, 0, EPOCH_MILLIS + 11] {
+        for now in [
+            EPOCH_MILLIS + 10,
+            EPOCH_MILLIS + 10,
+            EPOCH_MILLIS + 5,
+            0,
+            EPOCH_MILLIS + 11,
+        ] {
             for _ in 0..20_000 {
                 let next = source.next(now);
                 assert!(next > last);
@@ -163,7 +174,9 @@ mod tests {
     fn nodes_never_share_a_number() {
         let (mut one, mut two) = (IdSource::new(1, 0), IdSource::new(2, 0));
         let numbers = |source: &mut IdSource| -> std::collections::BTreeSet<i64> {
-            (0..1000).map(|step| source.next(EPOCH_MILLIS + step / 7)).collect()
+            (0..1000)
+                .map(|step| source.next(EPOCH_MILLIS + step / 7))
+                .collect()
         };
         assert!(numbers(&mut one).is_disjoint(&numbers(&mut two)));
     }

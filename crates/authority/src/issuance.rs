@@ -69,10 +69,16 @@ impl Permit {
     pub fn new(linted: Linted, order: &Order) -> Result<Self, Refusal> {
         let needed = "processing";
         let OrderState::Processing { claim } = &order.state else {
-            return Err(Refusal::OrderState { state: order.state.name(), needed });
+            return Err(Refusal::OrderState {
+                state: order.state.name(),
+                needed,
+            });
         };
         if claim.tbs != linted.tbs().as_der() || claim.profile_hash != linted.profile_hash() {
-            return Err(Refusal::OrderState { state: "processing other bytes", needed });
+            return Err(Refusal::OrderState {
+                state: "processing other bytes",
+                needed,
+            });
         }
         Ok(Self {
             linted,
@@ -89,7 +95,10 @@ impl Permit {
     /// [`Refusal::Lint`], [`Refusal::OrderState`].
     pub fn resume(order: &Order, profile: &Profile, issuer: &LiveIssuer) -> Result<Self, Refusal> {
         let OrderState::Processing { claim } = &order.state else {
-            return Err(Refusal::OrderState { state: order.state.name(), needed: "processing" });
+            return Err(Refusal::OrderState {
+                state: order.state.name(),
+                needed: "processing",
+            });
         };
         let linted = lint(Tbs::from_der(claim.tbs.clone()), profile, issuer)?;
         Self::new(linted, order)
@@ -131,7 +140,14 @@ impl Permit {
 /// # Errors
 /// The [`Refusal`] to answer; the order stays as it is.
 pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
-    let Finalize { now, order, csr, profile, issuer, .. } = finalize;
+    let Finalize {
+        now,
+        order,
+        csr,
+        profile,
+        issuer,
+        ..
+    } = finalize;
     match finalize.account {
         AccountStatus::Valid => {}
         AccountStatus::Deactivated | AccountStatus::Revoked => {
@@ -139,7 +155,10 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
         }
     }
     if !matches!(order.state, OrderState::Ready) || order.is_expired(*now) {
-        return Err(Refusal::OrderState { state: order.status_at(*now), needed: "ready" });
+        return Err(Refusal::OrderState {
+            state: order.status_at(*now),
+            needed: "ready",
+        });
     }
     check_csr(finalize)?;
     check_evidence(*now, order, finalize.authorizations)?;
@@ -169,10 +188,16 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     };
     let next = order
         .step(*now, &OrderEvent::Claimed(Box::new(claim)))
-        .ok_or(Refusal::OrderState { state: order.state.name(), needed: "ready" })?;
+        .ok_or(Refusal::OrderState {
+            state: order.state.name(),
+            needed: "ready",
+        })?;
     let permit = Permit::new(linted, &next)?;
     let change = Change::order_claimed(*now, order.version, next.clone(), serial.to_hex());
-    Ok((Decision::new(change, vec![Effect::Sign(Box::new(permit))]), next))
+    Ok((
+        Decision::new(change, vec![Effect::Sign(Box::new(permit))]),
+        next,
+    ))
 }
 
 /// The signature arrived: the certificate and the valid order, as one change.
@@ -186,8 +211,13 @@ pub fn record(
     signature: &[u8],
     journal_sequence: u64,
 ) -> Result<(Change, Order, Certificate), Refusal> {
-    let refused = || Refusal::OrderState { state: order.state.name(), needed: "processing" };
-    let OrderState::Processing { claim } = &order.state else { return Err(refused()) };
+    let refused = || Refusal::OrderState {
+        state: order.state.name(),
+        needed: "processing",
+    };
+    let OrderState::Processing { claim } = &order.state else {
+        return Err(refused());
+    };
     let certificate = Certificate {
         id: CertificateId::of(order.id),
         version: 1,
@@ -199,7 +229,11 @@ pub fn record(
         profile_hash: claim.profile_hash,
         not_after: claim.not_after,
         shard: claim.shard,
-        der: assemble(&claim.tbs, issuer.certificate.signature_algorithm(), signature),
+        der: assemble(
+            &claim.tbs,
+            issuer.certificate.signature_algorithm(),
+            signature,
+        ),
         status: CertificateStatus::Good,
         journal_sequence,
         created: now,
@@ -215,7 +249,10 @@ pub fn record(
 /// # Errors
 /// [`Refusal::OrderState`] when the order waits for no signature.
 pub fn void(now: UnixTime, order: &Order, why: &str) -> Result<Change, Refusal> {
-    let refused = Refusal::OrderState { state: order.state.name(), needed: "processing" };
+    let refused = Refusal::OrderState {
+        state: order.state.name(),
+        needed: "processing",
+    };
     let next = order.step(now, &OrderEvent::ClaimLost).ok_or(refused)?;
     Ok(Change::claim_voided(now, order.version, next, why))
 }
@@ -228,8 +265,10 @@ pub fn shard_of(serial: &Serial, shards: u16) -> u16 {
 }
 
 fn lint(tbs: Tbs, profile: &Profile, issuer: &LiveIssuer) -> Result<Linted, Refusal> {
-    lint_leaf(tbs, profile, &issuer.certificate)
-        .map_err(|error| Refusal::Lint { rule: error.rule, detail: error.detail })
+    lint_leaf(tbs, profile, &issuer.certificate).map_err(|error| Refusal::Lint {
+        rule: error.rule,
+        detail: error.detail,
+    })
 }
 
 fn check_csr(finalize: &Finalize<'_>) -> Result<(), Refusal> {
@@ -249,7 +288,11 @@ fn check_csr(finalize: &Finalize<'_>) -> Result<(), Refusal> {
     let class = KeyClass::of(csr.spki().key());
     if !profile.keys.contains(&class) {
         let profile = profile.name.clone();
-        return Err(CsrRefusal::KeyClass { profile, class: class.name().to_owned() }.into());
+        return Err(CsrRefusal::KeyClass {
+            profile,
+            class: class.name().to_owned(),
+        }
+        .into());
     }
     Ok(())
 }
@@ -264,7 +307,10 @@ fn check_evidence(
         let proven = authorizations.iter().any(|authorization| {
             authorization.account == order.account
                 && authorization.identifier == *name
-                && order.parts.iter().any(|part| part.authorization == authorization.id)
+                && order
+                    .parts
+                    .iter()
+                    .any(|part| part.authorization == authorization.id)
                 && authorization.evidence_at(now).is_some()
         });
         if !proven {

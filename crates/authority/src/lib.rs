@@ -39,6 +39,8 @@ pub mod store;
 pub use authorize::{Action, Object, Subject, authorize};
 pub use change::{Change, ChangeKind, Expect, Outcome, Record, Write};
 pub use effect::{Decision, Effect};
-pub use id::{AccountId, AuthorizationId, CertificateId, IdCipher, IdSource, IssuerId, OrderId, RecordId};
+pub use id::{
+    AccountId, AuthorizationId, CertificateId, IdCipher, IdSource, IssuerId, OrderId, RecordId,
+};
 pub use refusal::Refusal;
 pub use store::{Store, StoreError};

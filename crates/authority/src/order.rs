@@ -7,9 +7,7 @@ use chancery_pki::{San, Serial, UnixTime};
 use minicbor::{Decode, Encode};
 
 use crate::audit::Actor;
-use crate::authorization::{
-    Authorization, AuthorizationState, Challenge, Evidence, EvidenceKind,
-};
+use crate::authorization::{Authorization, AuthorizationState, Challenge, Evidence, EvidenceKind};
 use crate::change::{Change, Record};
 use crate::gateway::{Gateway, NAMES_PER_ORDER_MAX};
 use crate::id::{AccountId, AuthorizationId, CertificateId, IdSource, IssuerId, OrderId};
@@ -86,7 +84,10 @@ impl Verdict {
     /// The only policy so far.
     #[must_use]
     pub fn permit_what_is_proven() -> Self {
-        Self { policy: "permit-what-is-proven".to_owned(), reasons: Vec::new() }
+        Self {
+            policy: "permit-what-is-proven".to_owned(),
+            reasons: Vec::new(),
+        }
     }
 }
 
@@ -224,7 +225,13 @@ impl Order {
         let rejected: Vec<_> = wanted
             .names
             .iter()
-            .filter_map(|name| gateway.names.check(name).err().map(|why| (name.clone(), why)))
+            .filter_map(|name| {
+                gateway
+                    .names
+                    .check(name)
+                    .err()
+                    .map(|why| (name.clone(), why))
+            })
             .collect();
         if !rejected.is_empty() {
             return Err(Refusal::RejectedNames(rejected));
@@ -251,8 +258,11 @@ impl Order {
                 challenges: kinds.into_iter().map(challenge).collect(),
             })
         };
-        let authorizations: Vec<_> =
-            wanted.names.iter().map(authorization).collect::<Result<_, _>>()?;
+        let authorizations: Vec<_> = wanted
+            .names
+            .iter()
+            .map(authorization)
+            .collect::<Result<_, _>>()?;
         let order = Self::with_parts(
             now,
             id,
@@ -262,7 +272,11 @@ impl Order {
             &authorizations,
             profile.name.clone(),
         );
-        Ok((Change::order_created(now, order.clone(), authorizations.clone()), order, authorizations))
+        Ok((
+            Change::order_created(now, order.clone(), authorizations.clone()),
+            order,
+            authorizations,
+        ))
     }
 
     /// The authority's order for its own server certificate: the names stand in the operator's configuration, which is
@@ -277,8 +291,11 @@ impl Order {
         profile: String,
     ) -> (Change, Self, Vec<Authorization>) {
         let id = OrderId(ids.next(now_millis));
-        let evidence =
-            Evidence { kind: EvidenceKind::Configuration, at: now, observations: Vec::new() };
+        let evidence = Evidence {
+            kind: EvidenceKind::Configuration,
+            at: now,
+            observations: Vec::new(),
+        };
         let authorizations: Vec<_> = names
             .iter()
             .map(|name| Authorization {
@@ -287,7 +304,9 @@ impl Order {
                 account: AccountId::AUTHORITY,
                 order: id,
                 identifier: name.clone(),
-                state: AuthorizationState::Valid { evidence: evidence.clone() },
+                state: AuthorizationState::Valid {
+                    evidence: evidence.clone(),
+                },
                 expires: UnixTime(now.0 + ORDER_LIFETIME_SECS),
                 challenges: Vec::new(),
             })
@@ -301,7 +320,11 @@ impl Order {
             &authorizations,
             profile,
         );
-        (Change::order_created(now, order.clone(), authorizations.clone()), order, authorizations)
+        (
+            Change::order_created(now, order.clone(), authorizations.clone()),
+            order,
+            authorizations,
+        )
     }
 
     fn with_parts(
@@ -332,14 +355,22 @@ impl Order {
             parts,
             profile,
             verdict: Verdict::permit_what_is_proven(),
-            state: if all { OrderState::Ready } else { OrderState::Pending },
+            state: if all {
+                OrderState::Ready
+            } else {
+                OrderState::Pending
+            },
         }
     }
 
     /// The state as of `now`: an order that nobody fulfilled in time is invalid (§7.1.6).
     #[must_use]
     pub fn status_at(&self, now: UnixTime) -> &'static str {
-        if self.is_expired(now) { "invalid" } else { self.state.name() }
+        if self.is_expired(now) {
+            "invalid"
+        } else {
+            self.state.name()
+        }
     }
 
     /// Whether it ran out before it was fulfilled.
@@ -377,16 +408,23 @@ impl Order {
             (OrderState::Pending, OrderEvent::AuthorizationValid(id)) => Some(self.satisfied(*id)),
             (
                 OrderState::Pending | OrderState::Ready,
-                OrderEvent::AuthorizationLost { identifier, failure },
+                OrderEvent::AuthorizationLost {
+                    identifier,
+                    failure,
+                },
             ) => Some(self.moved(OrderState::Invalid {
                 identifier: Some(identifier.clone()),
                 failure: failure.clone(),
             })),
             (OrderState::Ready, OrderEvent::Claimed(claim)) => {
-                Some(self.moved(OrderState::Processing { claim: claim.as_ref().clone() }))
+                Some(self.moved(OrderState::Processing {
+                    claim: claim.as_ref().clone(),
+                }))
             }
             (OrderState::Processing { claim }, OrderEvent::Signed) => {
-                Some(self.moved(OrderState::Valid { csr_digest: claim.csr_digest }))
+                Some(self.moved(OrderState::Valid {
+                    csr_digest: claim.csr_digest,
+                }))
             }
             (OrderState::Processing { .. }, OrderEvent::ClaimLost) => {
                 Some(self.moved(OrderState::Ready))
@@ -397,7 +435,9 @@ impl Order {
                 | OrderState::Invalid { .. }
                 | OrderState::Cancelled,
                 OrderEvent::Restored,
-            ) => Some(self.moved(OrderState::Valid { csr_digest: UNKNOWN_CSR })),
+            ) => Some(self.moved(OrderState::Valid {
+                csr_digest: UNKNOWN_CSR,
+            })),
             (OrderState::Pending | OrderState::Ready, OrderEvent::Cancelled) => {
                 Some(self.moved(OrderState::Cancelled))
             }
@@ -418,7 +458,10 @@ impl Order {
     /// # Errors
     /// [`Refusal::OrderState`] when it is fulfilled, under way, or ended already.
     pub fn cancel(&self, now: UnixTime, actor: Actor) -> Result<Change, Refusal> {
-        let refused = Refusal::OrderState { state: self.status_at(now), needed: "pending or ready" };
+        let refused = Refusal::OrderState {
+            state: self.status_at(now),
+            needed: "pending or ready",
+        };
         let next = self.step(now, &OrderEvent::Cancelled).ok_or(refused)?;
         Ok(Change::order_ended(now, actor, self.version, next))
     }
@@ -435,7 +478,11 @@ impl Order {
     }
 
     fn moved(&self, state: OrderState) -> Self {
-        Self { version: self.version + 1, state, ..self.clone() }
+        Self {
+            version: self.version + 1,
+            state,
+            ..self.clone()
+        }
     }
 }
 

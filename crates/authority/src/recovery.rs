@@ -55,16 +55,18 @@ pub fn reconcile(
         | OrderState::Invalid { .. }
         | OrderState::Cancelled => false,
     });
-    let moved = |event| {
-        order.and_then(|order| order.step(now, &event).map(|next| (order.version, next)))
-    };
+    let moved =
+        |event| order.and_then(|order| order.step(now, &event).map(|next| (order.version, next)));
     match &intent.signature {
         // Someone may have the certificate: it is real, and it belongs to the inventory.
         Some(signature) => {
             let algorithm = issuer.certificate.signature_algorithm();
             let der = assemble(&intent.tbs, algorithm, signature);
-            let moved =
-                moved(if own_claim { OrderEvent::Signed } else { OrderEvent::Restored });
+            let moved = moved(if own_claim {
+                OrderEvent::Signed
+            } else {
+                OrderEvent::Restored
+            });
             // An order that has another certificate, or is about to, keeps its number for that one.
             let id = if order.is_none() || moved.is_some() {
                 CertificateId::of(intent.order)
@@ -80,7 +82,11 @@ pub fn reconcile(
             let algorithm = issuer.certificate.signature_algorithm();
             let der = assemble(&intent.tbs, algorithm, &NO_SIGNATURE);
             let certificate = from_intent(now, intent, issuer, spare, der, status);
-            let moved = if own_claim { moved(OrderEvent::ClaimLost) } else { None };
+            let moved = if own_claim {
+                moved(OrderEvent::ClaimLost)
+            } else {
+                None
+            };
             Change::certificate_orphaned(now, certificate, moved)
         }
     }
@@ -95,8 +101,7 @@ fn from_intent(
     status: CertificateStatus,
 ) -> Certificate {
     // The signer linted these bytes before it journalled them; a certificate without an end would be listed for ever.
-    let not_after =
-        Parsed::parse(&der).map_or(UnixTime(i64::MAX / 2), |parsed| parsed.not_after());
+    let not_after = Parsed::parse(&der).map_or(UnixTime(i64::MAX / 2), |parsed| parsed.not_after());
     Certificate {
         id,
         version: 1,

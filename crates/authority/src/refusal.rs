@@ -145,13 +145,20 @@ pub enum Denied {
 }
 
 fn list(names: &[(San, NameRefusal)]) -> String {
-    let shown: Vec<String> =
-        names.iter().take(5).map(|(name, why)| format!("{name} ({why})")).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(5)
+        .map(|(name, why)| format!("{name} ({why})"))
+        .collect();
     shown.join(", ")
 }
 
 fn list_names(names: &[San]) -> String {
     let shown: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
     let more = names.len().saturating_sub(shown.len());
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    if more == 0 {
+        shown.join(", ")
+    } else {
+        format!("{} and {more} more", shown.join(", "))
+    }
 }

@@ -35,7 +35,11 @@ impl Setting {
     /// The key of the numbers in URLs.
     #[must_use]
     pub fn url_key(key: [u8; 16]) -> Self {
-        Self { name: SettingName::UrlKey, version: 1, value: key.to_vec() }
+        Self {
+            name: SettingName::UrlKey,
+            version: 1,
+            value: key.to_vec(),
+        }
     }
 
     /// Moves the journal mark forward from `current` (if it was ever set).
@@ -46,14 +50,22 @@ impl Setting {
             Some(mark) => (mark.version + 1, Expect::Version(mark.version)),
         };
         let value = sequence.to_be_bytes().to_vec();
-        let mark = Self { name: SettingName::JournalMark, version, value };
+        let mark = Self {
+            name: SettingName::JournalMark,
+            version,
+            value,
+        };
         Change::journal_reconciled(now, expect, mark)
     }
 
     /// The value as a number, for settings that are one.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
-        self.value.as_slice().try_into().ok().map(u64::from_be_bytes)
+        self.value
+            .as_slice()
+            .try_into()
+            .ok()
+            .map(u64::from_be_bytes)
     }
 }
 

@@ -27,7 +27,9 @@ pub enum StoreError {
     #[error("the store has too many changes waiting")]
     Busy,
     /// Little disk is left: only what revokes or finishes goes on.
-    #[error("less than {percent} % of the disk is free; issuance is stopped until there is room, revocation goes on")]
+    #[error(
+        "less than {percent} % of the disk is free; issuance is stopped until there is room, revocation goes on"
+    )]
     DiskLow {
         /// The watermark.
         percent: u8,
@@ -154,11 +156,7 @@ pub trait Store: Send + Sync {
         serial: Serial,
     ) -> Answer<'_, Option<Certificate>>;
     /// Certificates, ascending.
-    fn certificates(
-        &self,
-        page: Page,
-        filter: CertificateFilter,
-    ) -> Answer<'_, Vec<Certificate>>;
+    fn certificates(&self, page: Page, filter: CertificateFilter) -> Answer<'_, Vec<Certificate>>;
     /// What a shard's CRL must list: revoked and orphaned certificates that end at `listed_from` or later, ascending by
     /// serial.
     fn revoked(

@@ -25,6 +25,14 @@ pub enum EngineError {
     /// The signer refused, or is gone.
     #[error("the signer did not sign: {0}")]
     Signer(String),
+    /// The signer's journal ends before what the store has seen of it: an older copy of it was put back.
+    #[error("the signer's journal ends at entry {journal}, and the store has seen entry {store}: put back the newest copy of journal/, or signatures and revocations would be forgotten")]
+    OlderJournal {
+        /// What the store has seen.
+        store: u64,
+        /// Where the journal ends.
+        journal: u64,
+    },
     /// Others changed the same record again and again.
     #[error("the record kept changing under this request")]
     Contended,
@@ -53,7 +61,7 @@ impl EngineError {
     /// Whether trying the same again cannot help.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Csr(_) => true,
+            Self::Refused(_) | Self::Csr(_) | Self::OlderJournal { .. } => true,
             Self::Busy { .. } | Self::Store(_) | Self::Signer(_) | Self::Contended => false,
         }
     }

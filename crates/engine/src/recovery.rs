@@ -53,6 +53,9 @@ impl Engine {
                     | Entry::CrlSignature(_) => {}
                 }
             }
+            if replayed.last < reconciled {
+                return Err(EngineError::OlderJournal { store: reconciled, journal: replayed.last });
+            }
             if replayed.next > replayed.last {
                 break;
             }

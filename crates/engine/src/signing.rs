@@ -5,20 +5,10 @@ use std::time::Duration;
 use chancery_authority::issuance::{self, Permit};
 use chancery_authority::{OrderId, Outcome};
 use chancery_crypto::sha256;
-use chancery_signer::{CallError, Refusal, SignLeaf, Signed};
+use chancery_signer::{CallError, Refusal, Remedy, SignLeaf, Signed};
 
 use crate::journal_mark::Ticket;
 use crate::{Engine, EngineError};
-
-/// Whether a refusal is of a kind that ends by itself.
-fn may_pass(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::ClockBehind { .. } | Refusal::RateLimited { .. } | Refusal::JournalDiskLow { .. } => {
-            true
-        }
-        _ => false,
-    }
-}
 
 /// Wait before the signer or the store is asked again after trouble that passes.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -37,13 +27,16 @@ impl Engine {
                 ticket.answered(signed.sequence);
                 self.record(order, &signed, ticket).await;
             }
+            // Its intent is in the journal: the next start makes an orphan of it, as of any lost signature.
+            Err(CallError::Refused(Refusal::SigningFailed)) => {
+                tracing::error!(order = order.0, "the signer's key could not make a signature");
+            }
             Err(CallError::Refused(refusal)) => {
                 tracing::error!(%refusal, "the signer refused a certificate");
                 self.void_claim(order, &refusal.to_string()).await;
             }
             // The process ends with its signer; the claim stays, and the next start settles it.
             Err(CallError::SignerGone | CallError::WrongAnswer) => {}
-            Err(error) => tracing::error!(%error, "the signer could not be asked"),
         }
         self.waiters.wake(order.0);
     }
@@ -63,7 +56,9 @@ impl Engine {
         loop {
             match self.signer.sign_leaf(request).await {
                 Err(CallError::Refused(refusal))
-                    if may_pass(&refusal) && tries < SIGNER_TRIES_MAX && !self.is_stopping() =>
+                    if refusal.remedy() == Remedy::Later
+                        && tries < SIGNER_TRIES_MAX
+                        && !self.is_stopping() =>
                 {
                     tries += 1;
                     tracing::warn!(%refusal, "the signer does not sign now");

@@ -59,6 +59,7 @@ impl From<EngineError> for Refused {
             EngineError::Busy { .. }
             | EngineError::Store(_)
             | EngineError::Signer(_)
+            | EngineError::OlderJournal { .. }
             | EngineError::Contended => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(code, error.to_string())

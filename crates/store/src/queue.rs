@@ -39,7 +39,10 @@ struct Lanes {
 
 impl Queue {
     /// Puts a change in line.
-    pub(crate) fn push(&self, change: Change) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
+    pub(crate) fn push(
+        &self,
+        change: Change,
+    ) -> Result<oneshot::Receiver<Result<Outcome, StoreError>>, StoreError> {
         let (answer, outcome) = oneshot::channel();
         let lane = change.kind().lane();
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,21 +66,31 @@ impl Queue {
     pub(crate) fn take(&self, batch: &mut Vec<Pending>) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         while lanes.urgent.is_empty() && lanes.ordinary.is_empty() && !lanes.closed {
-            lanes = self.filled.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+            lanes = self
+                .filled
+                .wait(lanes)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         while batch.len() < BATCH_MAX {
-            let Some(next) = lanes.urgent.pop_front() else { break };
+            let Some(next) = lanes.urgent.pop_front() else {
+                break;
+            };
             batch.push(next);
         }
         while batch.len() < BATCH_MAX {
-            let Some(next) = lanes.ordinary.pop_front() else { break };
+            let Some(next) = lanes.ordinary.pop_front() else {
+                break;
+            };
             batch.push(next);
         }
     }
 
     /// Accepts nothing more; the writer ends when it has drained the lanes.
     pub(crate) fn close(&self) {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.lanes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.filled.notify_all();
     }
 }

@@ -20,7 +20,9 @@ pub(crate) fn decode<T: for<'b> Decode<'b, ()>>(
     key: impl std::fmt::Display,
     blob: &[u8],
 ) -> Result<T, StoreError> {
-    let damaged = || StoreError::Damaged { what: format!("{table} {key}") };
+    let damaged = || StoreError::Damaged {
+        what: format!("{table} {key}"),
+    };
     match blob.split_first() {
         Some((&FORM, body)) => minicbor::decode(body).map_err(|_| damaged()),
         Some(_) | None => Err(damaged()),

@@ -59,7 +59,9 @@ impl SqliteOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// SQLite said so.
-    #[error("cannot open the store {path}: {source}; check that the folder exists and belongs to this user")]
+    #[error(
+        "cannot open the store {path}: {source}; check that the folder exists and belongs to this user"
+    )]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -67,7 +69,9 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// A newer program has been here.
-    #[error("the store {path} has schema {found}, and this program knows {known}; start the newer program, or restore a copy from before the upgrade")]
+    #[error(
+        "the store {path} has schema {found}, and this program knows {known}; start the newer program, or restore a copy from before the upgrade"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -95,21 +99,30 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let failed =
-            |source| OpenError::Sqlite { path: options.path.clone(), source };
+        let failed = |source| OpenError::Sqlite {
+            path: options.path.clone(),
+            source,
+        };
         let mut connection = Connection::open(&options.path).map_err(failed)?;
         prepare_for_writing(&connection).map_err(failed)?;
         migrate::to_newest(&mut connection, &options.path)?;
         let readers = Readers::open(&options.path).map_err(failed)?;
         let queue = Arc::new(Queue::default());
-        let writer = writer::Writer::new(connection, &options)
-            .map_err(|source| OpenError::Audit { path: options.path.clone(), source })?;
+        let writer =
+            writer::Writer::new(connection, &options).map_err(|source| OpenError::Audit {
+                path: options.path.clone(),
+                source,
+            })?;
         let line = Arc::clone(&queue);
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run(&line))
             .map_err(OpenError::Thread)?;
-        Ok(Self { queue, writer: Some(writer), readers: Arc::new(readers) })
+        Ok(Self {
+            queue,
+            writer: Some(writer),
+            readers: Arc::new(readers),
+        })
     }
 }
 
@@ -152,8 +165,13 @@ impl Readers {
             connection.set_prepared_statement_cache_capacity(32);
             Ok(Mutex::new(connection))
         };
-        let connections = (0..READERS).map(|_| connection()).collect::<rusqlite::Result<_>>()?;
-        Ok(Self { connections, next: AtomicUsize::new(0) })
+        let connections = (0..READERS)
+            .map(|_| connection())
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self {
+            connections,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// A free connection, or the next one in turn.
@@ -164,7 +182,9 @@ impl Readers {
                 return free;
             }
         }
-        self.connections[start % READERS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections[start % READERS]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -58,7 +58,12 @@ pub(super) struct Common {
     #[arg(long, global = true, value_name = "FILE")]
     root: Option<PathBuf>,
     /// Answer http-01 on this address; the CA asks on port 80 [default: [::]:80]
-    #[arg(long, global = true, value_name = "ADDRESS:PORT", conflicts_with = "webroot")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS:PORT",
+        conflicts_with = "webroot"
+    )]
     http_listen: Option<SocketAddr>,
     /// Answer http-01 by files in this folder, which a web server serves on port 80
     #[arg(long, global = true, value_name = "DIR")]
@@ -228,7 +233,10 @@ impl Revoke {
 
 fn reason(text: &str) -> Result<RevocationReason, String> {
     RevocationReason::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = RevocationReason::ALL.iter().map(|reason| reason.name()).collect();
+        let names: Vec<&str> = RevocationReason::ALL
+            .iter()
+            .map(|reason| reason.name())
+            .collect();
         format!("use one of {}", names.join(", "))
     })
 }
@@ -263,8 +271,11 @@ mod tests {
 
     #[test]
     fn names_alone_are_obtain() {
-        let alone = obtain("chancery-agent -d b.test -d a.test,c.test --ca https://ca.test/ --root r.pem");
-        let spelt = obtain("chancery-agent obtain --ca https://ca.test/ -d b.test a.test c.test --root r.pem");
+        let alone =
+            obtain("chancery-agent -d b.test -d a.test,c.test --ca https://ca.test/ --root r.pem");
+        let spelt = obtain(
+            "chancery-agent obtain --ca https://ca.test/ -d b.test a.test c.test --root r.pem",
+        );
         assert_eq!(alone, spelt);
         assert_eq!(alone.name().as_str(), "b.test");
         assert_eq!(alone.names().len(), 3);
@@ -282,10 +293,15 @@ mod tests {
             "chancery-agent renew --force --name a.test --webroot /srv --prefix /p",
         ] {
             let (common, command) = parse(line).expect("good");
-            let Command::Renew(renew) = command else { panic!("{line}") };
+            let Command::Renew(renew) = command else {
+                panic!("{line}")
+            };
             let request = renew.request(&common).expect("good");
             assert!(request.force);
-            assert_eq!(request.settings.http01, Some(Http01::Webroot("/srv".into())));
+            assert_eq!(
+                request.settings.http01,
+                Some(Http01::Webroot("/srv".into()))
+            );
             assert_eq!(common.prefix.as_deref(), Some(Path::new("/p")));
         }
     }
@@ -293,8 +309,11 @@ mod tests {
     #[test]
     fn revocation_takes_reasons_by_their_rfc_names() {
         let (common, command) =
-            parse("chancery-agent revoke a.test --reason keyCompromise --by certificate-key").expect("good");
-        let Command::Revoke(revoke) = command else { panic!("revoke") };
+            parse("chancery-agent revoke a.test --reason keyCompromise --by certificate-key")
+                .expect("good");
+        let Command::Revoke(revoke) = command else {
+            panic!("revoke")
+        };
         let request = revoke.request(&common).expect("good");
         assert_eq!(request.reason, RevocationReason::KeyCompromise);
         assert_eq!(request.by, RevokeBy::CertificateKey);

@@ -38,12 +38,16 @@ pub(super) fn renewals(renewals: &[Renewal]) -> String {
             RenewalOutcome::Renewed(installed) => {
                 format!("renewed, ends {}", installed.not_after.to_rfc3339())
             }
-            RenewalOutcome::NotDue { renew_at } => format!("not due before {}", renew_at.to_rfc3339()),
+            RenewalOutcome::NotDue { renew_at } => {
+                format!("not due before {}", renew_at.to_rfc3339())
+            }
             RenewalOutcome::Held { until, error } => format!(
                 "held back until {} (or --force) because the last attempt failed: {error}",
                 until.to_rfc3339()
             ),
-            RenewalOutcome::Revoked => "revoked, so not renewed (obtain it again, or --force)".to_owned(),
+            RenewalOutcome::Revoked => {
+                "revoked, so not renewed (obtain it again, or --force)".to_owned()
+            }
             RenewalOutcome::Failed(error) => format!("FAILED: {error}"),
         };
         writeln!(text, "{name}: {line}").ok();
@@ -52,7 +56,11 @@ pub(super) fn renewals(renewals: &[Renewal]) -> String {
 }
 
 pub(super) fn revoked(revoked: &Revoked) -> String {
-    let again = if revoked.was_already { " (it was already)" } else { "" };
+    let again = if revoked.was_already {
+        " (it was already)"
+    } else {
+        ""
+    };
     format!("revoked {}{again}\n", revoked.serial)
 }
 
@@ -79,7 +87,12 @@ pub(super) fn status(certificates: &[CertificateStatus]) -> String {
             writeln!(text, "  order    {order}; the next run goes on with it").ok();
         }
         if let Some(failure) = &status.failure {
-            writeln!(text, "  failed   {} times, last at {}: {}", failure.count, failure.at, failure.error).ok();
+            writeln!(
+                text,
+                "  failed   {} times, last at {}: {}",
+                failure.count, failure.at, failure.error
+            )
+            .ok();
             writeln!(text, "  again at {}", failure.next_attempt).ok();
         }
     }
@@ -113,16 +126,30 @@ mod tests {
 
     #[test]
     fn each_outcome_of_a_renewal_says_what_comes_next() {
-        let renewal = |outcome| Renewal { name: name(), outcome };
+        let renewal = |outcome| Renewal {
+            name: name(),
+            outcome,
+        };
         let text = renewals(&[
-            renewal(RenewalOutcome::NotDue { renew_at: UnixTime(0) }),
-            renewal(RenewalOutcome::Held { until: UnixTime(60), error: "no answer".to_owned() }),
+            renewal(RenewalOutcome::NotDue {
+                renew_at: UnixTime(0),
+            }),
+            renewal(RenewalOutcome::Held {
+                until: UnixTime(60),
+                error: "no answer".to_owned(),
+            }),
             renewal(RenewalOutcome::Revoked),
             renewal(RenewalOutcome::Failed(AgentError::ExternalAccountRequired)),
         ]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.first(), Some(&"a.test: not due before 1970-01-01T00:00:00Z"));
-        for (line, told) in lines.iter().zip(["not due", "--force", "obtain it again", "FAILED"]) {
+        assert_eq!(
+            lines.first(),
+            Some(&"a.test: not due before 1970-01-01T00:00:00Z")
+        );
+        for (line, told) in lines
+            .iter()
+            .zip(["not due", "--force", "obtain it again", "FAILED"])
+        {
             assert!(line.contains(told), "{line}");
         }
         assert!(renewals(&[]).contains("-d NAME"));
@@ -148,9 +175,14 @@ mod tests {
         };
         let text = status(std::slice::from_ref(&missing));
         assert!(text.starts_with("a.test: missing\n"), "{text}");
-        assert!(text.contains("and 2 more") && text.contains("no answer"), "{text}");
+        assert!(
+            text.contains("and 2 more") && text.contains("no answer"),
+            "{text}"
+        );
         let json: serde_json::Value = serde_json::from_str(&status_json(&[missing])).expect("JSON");
-        let state = json.pointer("/certificates/0/state").and_then(|state| state.as_str());
+        let state = json
+            .pointer("/certificates/0/state")
+            .and_then(|state| state.as_str());
         assert_eq!(state, Some("missing"));
         assert_eq!(status_json(&[]).trim(), "{\n  \"certificates\": []\n}");
     }

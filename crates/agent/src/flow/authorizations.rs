@@ -23,6 +23,8 @@ pub(crate) struct Authorizations {
     /// The longest wish of the CA in this round.
     retry_after: Option<Duration>,
     failures: Vec<NameFailure>,
+    /// Whether those that are still undecided were looked at after one failed.
+    asked_for_last_words: bool,
 }
 
 /// What is to be read next.
@@ -67,7 +69,9 @@ impl Authorizations {
                 self.wait_for(url, retry_after);
                 Ok(None)
             }
-            AuthorizationStatus::Pending => self.on_unanswered(url, authorization, name, retry_after),
+            AuthorizationStatus::Pending => {
+                self.on_unanswered(url, authorization, name, retry_after)
+            }
             AuthorizationStatus::Invalid
             | AuthorizationStatus::Deactivated
             | AuthorizationStatus::Expired
@@ -121,12 +125,16 @@ impl Authorizations {
         if let Some(url) = self.round.front().cloned() {
             return Next::Read(url);
         }
-        // Once one name failed the order is lost: the others are not waited for.
-        if !self.failures.is_empty() {
+        let is_lost = !self.failures.is_empty();
+        if is_lost && self.asked_for_last_words {
             return Next::Failed(std::mem::take(&mut self.failures));
         }
         self.round = std::mem::take(&mut self.waiting);
+        // Once one name failed the order is lost. The others are not waited for, but they may have failed as well.
+        self.asked_for_last_words = is_lost;
         match self.round.front().cloned() {
+            None if is_lost => Next::Failed(std::mem::take(&mut self.failures)),
+            Some(url) if is_lost => Next::Read(url),
             Some(url) => Next::ReadAgain {
                 url,
                 retry_after: self.retry_after.take(),
@@ -162,10 +170,14 @@ fn name_of(authorization: &Authorization, names: &BTreeSet<San>) -> Result<Strin
 
 fn http01(authorization: &Authorization) -> Option<&Challenge> {
     let mut challenges = authorization.challenges.iter();
-    challenges.find(|challenge| ChallengeKind::parse(&challenge.kind) == Some(ChallengeKind::Http01))
+    challenges
+        .find(|challenge| ChallengeKind::parse(&challenge.kind) == Some(ChallengeKind::Http01))
 }
 
 /// What the CA met: the error of the challenge that was tried.
 fn problem_of(authorization: &Authorization) -> Option<chancery_acme::Problem> {
-    authorization.challenges.iter().find_map(|challenge| challenge.error.clone())
+    authorization
+        .challenges
+        .iter()
+        .find_map(|challenge| challenge.error.clone())
 }

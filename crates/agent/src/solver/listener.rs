@@ -38,7 +38,7 @@ type Answers = Arc<RwLock<HashMap<String, Bytes>>>;
 pub(crate) struct Listener {
     answers: Answers,
     /// The accepting task, which owns those of the connections.
-    _task: JoinSet<()>,
+    task: JoinSet<()>,
     #[cfg(test)]
     addr: SocketAddr,
 }
@@ -55,15 +55,22 @@ impl Listener {
         let listener = bound.map_err(|source| AgentError::Listen { addr, source })?;
         let answers = Answers::default();
         #[cfg(test)]
-        let addr = listener.local_addr().map_err(|source| AgentError::Listen { addr, source })?;
+        let addr = listener
+            .local_addr()
+            .map_err(|source| AgentError::Listen { addr, source })?;
         let mut task = JoinSet::new();
         task.spawn(accept(listener, Arc::clone(&answers)));
         Ok(Self {
             answers,
-            _task: task,
+            task,
             #[cfg(test)]
             addr,
         })
+    }
+
+    /// Closes the port and every connection.
+    pub(crate) async fn close(mut self) {
+        self.task.shutdown().await;
     }
 
     pub(crate) fn put(&self, token: &Token, key_authorization: &str) {
@@ -92,7 +99,9 @@ async fn accept(listener: TcpListener, answers: Answers) {
         let answers = Arc::clone(&answers);
         connections.spawn(async move {
             // Whoever is too slow or breaks off is nobody's failure here: the CA tells.
-            tokio::time::timeout(CONNECTION_TIME, serve(stream, answers)).await.ok();
+            tokio::time::timeout(CONNECTION_TIME, serve(stream, answers))
+                .await
+                .ok();
         });
     }
 }
@@ -138,7 +147,9 @@ mod tests {
     use super::*;
 
     async fn listener() -> Listener {
-        Listener::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port")
+        Listener::bind("127.0.0.1:0".parse().expect("an address"))
+            .await
+            .expect("a free port")
     }
 
     fn token() -> Token {
@@ -163,7 +174,13 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         assert!(answer.ends_with("\r\n\r\ntoken.thumbprint"), "{answer}");
         let other = format!("{HTTP01_PATH}{}", Token::new([8; 32]));
-        for path in ["/", HTTP01_PATH, &other, &format!("{known}/"), &format!("/x{known}")] {
+        for path in [
+            "/",
+            HTTP01_PATH,
+            &other,
+            &format!("{known}/"),
+            &format!("/x{known}"),
+        ] {
             let answer = ask(&listener, &get(path)).await;
             assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
         }
@@ -172,17 +189,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_frees_the_port_and_a_taken_port_is_told() {
+    async fn closing_it_frees_the_port_at_once_and_a_taken_port_is_told() {
         let first = listener().await;
         let addr = first.addr;
         let error = Listener::bind(addr).await.expect_err("taken").to_string();
         assert!(error.contains("--webroot"), "{error}");
-        drop(first);
-        let freed = async {
-            while Listener::bind(addr).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), freed).await.expect("free again");
+        first.close().await;
+        Listener::bind(addr).await.expect("free again");
     }
 }

@@ -76,7 +76,10 @@ mod tests {
         let mut webroot = Webroot::open(root.path()).expect("writable");
         webroot.put(&token("1"), "one").expect("written");
         webroot.put(&token("2"), "two").expect("written");
-        assert_eq!(fs::read_to_string(folder.join(token("2").as_str())).expect("there"), "two");
+        assert_eq!(
+            fs::read_to_string(folder.join(token("2").as_str())).expect("there"),
+            "two"
+        );
         drop(webroot);
         let left: Vec<_> = fs::read_dir(&folder).expect("listed").flatten().collect();
         assert_eq!(left.len(), 1);
@@ -97,7 +100,9 @@ mod tests {
     #[test]
     fn a_mistyped_folder_is_not_made() {
         let root = TempDir::new("agent-webroot").expect("made");
-        let error = Webroot::open(&root.join("typo")).expect_err("refused").to_string();
+        let error = Webroot::open(&root.join("typo"))
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("typo"), "{error}");
         assert!(!root.join("typo").exists());
     }

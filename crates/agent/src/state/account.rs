@@ -61,10 +61,23 @@ impl State {
     fn account_folder(&self, ca: &str) -> PathBuf {
         let host = Url::parse(ca).ok();
         let host = host.as_ref().and_then(Url::host_str).unwrap_or("ca");
-        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '.' {
+                c
+            } else {
+                '-'
+            }
+        };
         let host: String = host.chars().take(100).map(safe).collect();
-        let digest: String = sha256(ca.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        self.join("accounts", &format!("{}-{digest}", host.trim_start_matches('.')))
+        let digest: String = sha256(ca.as_bytes())
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.join(
+            "accounts",
+            &format!("{}-{digest}", host.trim_start_matches('.')),
+        )
     }
 }
 
@@ -105,9 +118,19 @@ mod tests {
     #[test]
     fn h11_an_accounts_folder_is_a_plain_name() {
         let state = State::new("/state");
-        for ca in [CA, "https://[2001:db8::1]/d", "https://a/../..", "x", "https://..../"] {
+        for ca in [
+            CA,
+            "https://[2001:db8::1]/d",
+            "https://a/../..",
+            "x",
+            "https://..../",
+        ] {
             let folder = state.account_folder(ca);
-            assert_eq!(folder.parent(), Some(std::path::Path::new("/state/accounts")), "{ca}");
+            assert_eq!(
+                folder.parent(),
+                Some(std::path::Path::new("/state/accounts")),
+                "{ca}"
+            );
         }
     }
 }

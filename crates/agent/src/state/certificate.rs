@@ -57,7 +57,10 @@ impl CertificateRecord {
     }
 
     pub(crate) fn sans(&self) -> Option<BTreeSet<San>> {
-        self.names.iter().map(|name| San::parse(name).ok()).collect()
+        self.names
+            .iter()
+            .map(|name| San::parse(name).ok())
+            .collect()
     }
 
     /// When the next attempt may be made, if attempts failed.
@@ -68,7 +71,10 @@ impl CertificateRecord {
 
 impl State {
     /// What is known of a certificate, if it is kept.
-    pub(crate) fn certificate(&self, name: &CertName) -> Result<Option<CertificateRecord>, AgentError> {
+    pub(crate) fn certificate(
+        &self,
+        name: &CertName,
+    ) -> Result<Option<CertificateRecord>, AgentError> {
         let path = self.certificate_path(name);
         let Some(bytes) = file::read(&path)? else {
             return Ok(None);
@@ -98,7 +104,9 @@ impl State {
     pub(crate) fn kept(&self) -> Result<BTreeSet<CertName>, AgentError> {
         let files = file::names(&self.folder.join("certificates"))?;
         let names = files.iter().filter_map(|file| file.strip_suffix(".json"));
-        Ok(names.filter_map(|name| CertName::parse(name).ok()).collect())
+        Ok(names
+            .filter_map(|name| CertName::parse(name).ok())
+            .collect())
     }
 
     fn certificate_path(&self, name: &CertName) -> std::path::PathBuf {
@@ -120,10 +128,20 @@ mod tests {
         let _lock = state.open().expect("free");
         let request = Request::new(&["b.test", "a.test"]).expect("good");
         let record = CertificateRecord::of(&request, "https://ca.test/");
-        state.keep_certificate(request.name(), &record).expect("kept");
-        assert_eq!(state.certificate(request.name()).expect("readable"), Some(record.clone()));
+        state
+            .keep_certificate(request.name(), &record)
+            .expect("kept");
+        assert_eq!(
+            state.certificate(request.name()).expect("readable"),
+            Some(record.clone())
+        );
         assert_eq!(record.sans().as_ref(), Some(request.names()));
-        let kept: Vec<String> = state.kept().expect("listed").iter().map(ToString::to_string).collect();
+        let kept: Vec<String> = state
+            .kept()
+            .expect("listed")
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(kept, ["b.test"]);
         state.forget_certificate(request.name()).expect("forgotten");
         assert_eq!(state.certificate(request.name()).expect("readable"), None);

@@ -51,7 +51,8 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Agen
 /// Reads a file; `None` if it is not there.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, AgentError> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read =
+        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
     match read {
         Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => Err(super::broken(path, "it is too large")),
         Ok(_) => Ok(Some(bytes)),
@@ -136,9 +137,15 @@ mod tests {
         // What a killed agent left.
         fs::write(beside(&path), "half").expect("written");
         replace(&path, b"one", PRIVATE).expect("written");
-        assert_eq!((read(&path).expect("readable"), mode(&path)), (Some(b"one".to_vec()), PRIVATE));
+        assert_eq!(
+            (read(&path).expect("readable"), mode(&path)),
+            (Some(b"one".to_vec()), PRIVATE)
+        );
         replace(&path, b"two", PUBLIC).expect("written");
-        assert_eq!((read(&path).expect("readable"), mode(&path)), (Some(b"two".to_vec()), PUBLIC));
+        assert_eq!(
+            (read(&path).expect("readable"), mode(&path)),
+            (Some(b"two".to_vec()), PUBLIC)
+        );
         assert_eq!(names(folder.path()).expect("listed"), ["key"]);
     }
 
@@ -164,7 +171,14 @@ mod tests {
     fn a_file_too_large_for_a_state_is_not_read_whole() {
         let folder = TempDir::new("agent-file").expect("made");
         let path = folder.join("large");
-        File::create(&path).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
-        assert!(read(&path).expect_err("refused").to_string().contains("too large"));
+        File::create(&path)
+            .and_then(|file| file.set_len(1 << 40))
+            .expect("a sparse file");
+        assert!(
+            read(&path)
+                .expect_err("refused")
+                .to_string()
+                .contains("too large")
+        );
     }
 }

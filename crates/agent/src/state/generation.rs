@@ -35,7 +35,11 @@ impl Files {
             ("privkey.pem", self.privkey.clone(), PRIVATE),
             ("cert.pem", public(&self.cert), PUBLIC),
             ("chain.pem", public(&self.chain), PUBLIC),
-            ("fullchain.pem", public(&format!("{}{}", self.cert, self.chain)), PUBLIC),
+            (
+                "fullchain.pem",
+                public(&format!("{}{}", self.cert, self.chain)),
+                PUBLIC,
+            ),
         ]
     }
 }
@@ -65,7 +69,9 @@ impl State {
         let link = self.live(name);
         let (folder, generation) = match fs::read_link(&link) {
             Ok(target) => {
-                let number = target.file_name().and_then(|name| number(&name.to_string_lossy()));
+                let number = target
+                    .file_name()
+                    .and_then(|name| number(&name.to_string_lossy()));
                 (self.folder.join("live").join(target), number)
             }
             // Plain files, as a backup without links brings them back: good for reading.
@@ -74,7 +80,8 @@ impl State {
             Err(error) => return Err(failed("read", &link, error)),
         };
         let path = folder.join("fullchain.pem");
-        let bytes = file::read(&path)?.ok_or_else(|| bad(&folder, "fullchain.pem is missing".to_owned()))?;
+        let bytes = file::read(&path)?
+            .ok_or_else(|| bad(&folder, "fullchain.pem is missing".to_owned()))?;
         let leaf = leaf(&bytes).map_err(|reason| bad(&folder, reason))?;
         Ok(Some(Live {
             folder,
@@ -107,7 +114,8 @@ impl State {
             return Ok(None);
         };
         for (file, text, _) in files.each() {
-            let found = file::read(&archive.join(folder_name(newest)).join(file))?.map(Zeroizing::new);
+            let found =
+                file::read(&archive.join(folder_name(newest)).join(file))?.map(Zeroizing::new);
             if found.is_none_or(|found| found.as_slice() != text.as_bytes()) {
                 return Ok(None);
             }
@@ -117,7 +125,9 @@ impl State {
 
     fn switch(&self, name: &CertName, number: u32) -> Result<(), AgentError> {
         let link = self.live(name);
-        let target = Path::new("../archive").join(name.as_str()).join(folder_name(number));
+        let target = Path::new("../archive")
+            .join(name.as_str())
+            .join(folder_name(number));
         if fs::read_link(&link).is_ok_and(|found| found == target) {
             return Ok(());
         }
@@ -154,8 +164,12 @@ fn write(archive: &Path, files: &Files) -> Result<u32, AgentError> {
 fn prune(archive: &Path, live: u32) -> Result<(), AgentError> {
     let mut numbers = numbers(archive)?;
     numbers.sort_unstable_by(|a, b| b.cmp(a));
-    let old = numbers.into_iter().skip(GENERATIONS_KEPT).filter(|number| *number != live);
-    old.into_iter().try_for_each(|number| remove_folder(&archive.join(folder_name(number))))
+    let old = numbers
+        .into_iter()
+        .skip(GENERATIONS_KEPT)
+        .filter(|number| *number != live);
+    old.into_iter()
+        .try_for_each(|number| remove_folder(&archive.join(folder_name(number))))
 }
 
 fn remove_folder(path: &Path) -> Result<(), AgentError> {
@@ -167,7 +181,10 @@ fn remove_folder(path: &Path) -> Result<(), AgentError> {
 }
 
 fn numbers(archive: &Path) -> Result<Vec<u32>, AgentError> {
-    Ok(file::names(archive)?.iter().filter_map(|name| number(name)).collect())
+    Ok(file::names(archive)?
+        .iter()
+        .filter_map(|name| number(name))
+        .collect())
 }
 
 fn number(name: &str) -> Option<u32> {
@@ -234,7 +251,14 @@ mod tests {
         assert_eq!(read(&live, "cert.pem"), "cert 1\n");
         assert_eq!(read(&live, "chain.pem"), "chain 1\n");
         assert_eq!(read(&live, "fullchain.pem"), "cert 1\nchain 1\n");
-        let mode = |file: &str| live.join(file).metadata().expect("there").permissions().mode() & 0o777;
+        let mode = |file: &str| {
+            live.join(file)
+                .metadata()
+                .expect("there")
+                .permissions()
+                .mode()
+                & 0o777
+        };
         assert_eq!((mode("privkey.pem"), mode("fullchain.pem")), (0o600, 0o644));
         let link = fs::read_link(&live).expect("a link");
         assert_eq!(link, Path::new("../archive/a.test/0001"));
@@ -245,7 +269,10 @@ mod tests {
         let (_folder, state) = world();
         state.install(&name(), &files("1")).expect("installed");
         // Killed after the generation was written and before the link was switched.
-        assert_eq!(write(&state.archive(&name()), &files("2")).expect("written"), 2);
+        assert_eq!(
+            write(&state.archive(&name()), &files("2")).expect("written"),
+            2
+        );
         assert_eq!(read(&state.live(&name()), "cert.pem"), "cert 1\n");
         assert_eq!(state.install(&name(), &files("2")).expect("installed"), 2);
         assert_eq!(read(&state.live(&name()), "cert.pem"), "cert 2\n");
@@ -262,7 +289,9 @@ mod tests {
     fn three_generations_are_kept() {
         let (_folder, state) = world();
         for content in 1..=6 {
-            state.install(&name(), &files(&content.to_string())).expect("installed");
+            state
+                .install(&name(), &files(&content.to_string()))
+                .expect("installed");
         }
         let mut kept = numbers(&state.archive(&name())).expect("listed");
         kept.sort_unstable();
@@ -279,7 +308,10 @@ mod tests {
         assert_eq!(read(&live, "cert.pem"), "cert 1\n");
         let archive = state.archive(&name());
         let kept = file::names(&archive).expect("listed");
-        let flat = kept.iter().find(|name| name.starts_with("flat")).expect("kept");
+        let flat = kept
+            .iter()
+            .find(|name| name.starts_with("flat"))
+            .expect("kept");
         assert_eq!(read(&archive.join(flat), "cert.pem"), "by hand\n");
     }
 
@@ -292,18 +324,26 @@ mod tests {
             let reader = scope.spawn(|| {
                 let mut seen = 0;
                 while !done.load(Ordering::Relaxed) {
-                    let folder = fs::canonicalize(state.live(&name())).expect("there is always one");
+                    let folder =
+                        fs::canonicalize(state.live(&name())).expect("there is always one");
                     let Ok(cert) = fs::read_to_string(folder.join("cert.pem")) else {
                         continue; // Pruned since: three generations later.
                     };
-                    let Ok(key) = fs::read_to_string(folder.join("privkey.pem")) else { continue };
-                    assert_eq!(cert.trim_start_matches("cert"), key.trim_start_matches("key"));
+                    let Ok(key) = fs::read_to_string(folder.join("privkey.pem")) else {
+                        continue;
+                    };
+                    assert_eq!(
+                        cert.trim_start_matches("cert"),
+                        key.trim_start_matches("key")
+                    );
                     seen += 1;
                 }
                 seen
             });
             for content in 1..=50 {
-                state.install(&name(), &files(&content.to_string())).expect("installed");
+                state
+                    .install(&name(), &files(&content.to_string()))
+                    .expect("installed");
             }
             done.store(true, Ordering::Relaxed);
             assert!(reader.join().expect("no mixture") > 0);

@@ -91,7 +91,10 @@ impl Published {
 
 impl State {
     /// The order under way for a certificate, with its key. One without the other is of no use and counts as none.
-    pub(crate) fn order(&self, name: &CertName) -> Result<Option<(OrderRecord, PrivateKey)>, AgentError> {
+    pub(crate) fn order(
+        &self,
+        name: &CertName,
+    ) -> Result<Option<(OrderRecord, PrivateKey)>, AgentError> {
         let path = self.order_path(name);
         let Some(bytes) = file::read(&path)? else {
             return Ok(None);
@@ -101,11 +104,19 @@ impl State {
     }
 
     /// Keeps the key of an order that is about to be placed.
-    pub(crate) fn keep_order_key(&self, name: &CertName, key: &PrivateKey) -> Result<(), AgentError> {
+    pub(crate) fn keep_order_key(
+        &self,
+        name: &CertName,
+        key: &PrivateKey,
+    ) -> Result<(), AgentError> {
         key_file::replace(&self.order_key_path(name), key)
     }
 
-    pub(crate) fn keep_order(&self, name: &CertName, record: &OrderRecord) -> Result<(), AgentError> {
+    pub(crate) fn keep_order(
+        &self,
+        name: &CertName,
+        record: &OrderRecord,
+    ) -> Result<(), AgentError> {
         let path = self.order_path(name);
         file::replace(&path, &to_json(&path, record)?, file::PRIVATE)
     }
@@ -146,8 +157,12 @@ mod tests {
         state.keep_order_key(&name, &key).expect("kept");
         for step in [
             Step::Prepared,
-            Step::Placed { order: "https://ca.test/o/1".to_owned() },
-            Step::Downloaded { chain: "PEM".to_owned() },
+            Step::Placed {
+                order: "https://ca.test/o/1".to_owned(),
+            },
+            Step::Downloaded {
+                chain: "PEM".to_owned(),
+            },
         ] {
             record.step = step;
             state.keep_order(&name, &record).expect("kept");

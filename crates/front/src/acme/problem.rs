@@ -79,7 +79,9 @@ impl From<EngineError> for Failure {
             EngineError::Store(StoreError::DiskLow { .. }) => {
                 unavailable(detail).retry_after(60)
             }
-            EngineError::Store(_) | EngineError::Signer(_) => {
+            EngineError::Store(_)
+            | EngineError::Signer(_)
+            | EngineError::OlderJournal { .. } => {
                 tracing::error!(%detail, "a request failed");
                 // What broke inside is for the operator; the client learns that it may come back.
                 unavailable("the authority cannot do this now".to_owned()).retry_after(10)

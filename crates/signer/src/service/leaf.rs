@@ -35,7 +35,7 @@ impl Service {
             &issuer.certificate,
         )
         .map_err(|error| Refusal::lint(&error))?;
-        let begins = view.ok_or(Refusal::UnknownIssuer)?.not_before();
+        let begins = view.ok_or(Refusal::Malformed)?.not_before();
         check_begin(begins, known.profile.backdate_secs, now)?;
         if linted.serial() != request.serial {
             return Err(Refusal::NumberMismatch);

@@ -13,7 +13,8 @@ use chancery_authority::order::Order;
 use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::{Answer, CertificateFilter, Counts, OnlyRevoked, OpenWork, Page};
 use chancery_authority::{
-    AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store, StoreError,
+    AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
+    StoreError,
 };
 use chancery_pki::{RevokedEntry, Serial, UnixTime};
 use minicbor::Decode;
@@ -35,9 +36,13 @@ fn find<T: for<'b> Decode<'b, ()>>(
     sql: &str,
     key: impl Params,
 ) -> Result<Option<T>, StoreError> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| unavailable(&error))?;
     statement
-        .query_row(key, |row| Ok((row.get::<_, i64>(0)?, decode_row(table, row))))
+        .query_row(key, |row| {
+            Ok((row.get::<_, i64>(0)?, decode_row(table, row)))
+        })
         .optional()
         .map_err(|error| unavailable(&error))?
         .map(|(_, decoded)| decoded)
@@ -50,11 +55,14 @@ fn list<T: for<'b> Decode<'b, ()>>(
     sql: &str,
     values: impl Params,
 ) -> Result<Vec<T>, StoreError> {
-    let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+    let mut statement = connection
+        .prepare_cached(sql)
+        .map_err(|error| unavailable(&error))?;
     let rows = statement
         .query_map(values, |row| Ok(decode_row(table, row)))
         .map_err(|error| unavailable(&error))?;
-    rows.map(|row| row.map_err(|error| unavailable(&error))?).collect()
+    rows.map(|row| row.map_err(|error| unavailable(&error))?)
+        .collect()
 }
 
 /// Column 0 is the key, column 1 the blob.
@@ -67,7 +75,9 @@ fn decode_row<T: for<'b> Decode<'b, ()>>(
         .get_ref(1)
         .map_err(|error| unavailable(&error))?
         .as_blob()
-        .map_err(|_| StoreError::Damaged { what: format!("{table} {key}") })?;
+        .map_err(|_| StoreError::Damaged {
+            what: format!("{table} {key}"),
+        })?;
     decode(table, key, blob)
 }
 
@@ -96,14 +106,21 @@ impl Store for SqliteStore {
     fn apply(&self, change: Change) -> Answer<'_, Outcome> {
         let waiting = self.queue.push(change);
         Box::pin(async move {
-            waiting?.await.unwrap_or_else(|_| {
-                Err(StoreError::Unavailable("its writer has ended".to_owned()))
-            })
+            waiting?
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable("its writer has ended".to_owned())))
         })
     }
 
     fn account(&self, id: AccountId) -> Answer<'_, Option<Account>> {
-        self.point(|db| find(db, "account", "select id, body from account where id = ?1", [id.0]))
+        self.point(|db| {
+            find(
+                db,
+                "account",
+                "select id, body from account where id = ?1",
+                [id.0],
+            )
+        })
     }
 
     fn account_by_key(&self, tag: KeyTag) -> Answer<'_, Option<Account>> {
@@ -112,7 +129,14 @@ impl Store for SqliteStore {
     }
 
     fn order(&self, id: OrderId) -> Answer<'_, Option<Order>> {
-        self.point(|db| find(db, "order", "select id, body from orders where id = ?1", [id.0]))
+        self.point(|db| {
+            find(
+                db,
+                "order",
+                "select id, body from orders where id = ?1",
+                [id.0],
+            )
+        })
     }
 
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
@@ -148,17 +172,18 @@ impl Store for SqliteStore {
         self.point(|db| find(db, "certificate", sql, params![issuer.0, serial.as_bytes()]))
     }
 
-    fn certificates(
-        &self,
-        page: Page,
-        filter: CertificateFilter,
-    ) -> Answer<'_, Vec<Certificate>> {
+    fn certificates(&self, page: Page, filter: CertificateFilter) -> Answer<'_, Vec<Certificate>> {
         let before = filter.expires_before.map_or(i64::MAX, |time| time.0);
         let only_revoked = matches!(filter.only_revoked, OnlyRevoked::Yes);
         let sql = "select id, body from certificate \
                    where id > ?1 and not_after < ?2 and (status <> 0 or ?3 = 0) order by id limit ?4";
         self.listing(move |db| {
-            list(db, "certificate", sql, params![page.after, before, only_revoked, limit(page)])
+            list(
+                db,
+                "certificate",
+                sql,
+                params![page.after, before, only_revoked, limit(page)],
+            )
         })
     }
 
@@ -171,7 +196,9 @@ impl Store for SqliteStore {
         let sql = "select id, body from certificate indexed by certificate_revoked \
                    where issuer = ?1 and shard = ?2 and not_after >= ?3 and status <> 0 order by serial";
         self.listing(move |db| {
-            let mut statement = db.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+            let mut statement = db
+                .prepare_cached(sql)
+                .map_err(|error| unavailable(&error))?;
             let rows = statement
                 .query_map(params![issuer.0, shard, listed_from.0], |row| {
                     Ok(decode_row::<Certificate>("certificate", row))
@@ -215,14 +242,22 @@ impl Store for SqliteStore {
         let sql = "select sequence, previous, body from audit \
                    where node = ?1 and sequence > ?2 order by sequence limit ?3";
         self.listing(move |db| {
-            let mut statement = db.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+            let mut statement = db
+                .prepare_cached(sql)
+                .map_err(|error| unavailable(&error))?;
             let rows = statement
                 .query_map(params![node, after, limit], |row| {
                     let (sequence, previous, body) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(Block { node, sequence, previous, body })
+                    Ok(Block {
+                        node,
+                        sequence,
+                        previous,
+                        body,
+                    })
                 })
                 .map_err(|error| unavailable(&error))?;
-            rows.collect::<rusqlite::Result<_>>().map_err(|error| unavailable(&error))
+            rows.collect::<rusqlite::Result<_>>()
+                .map_err(|error| unavailable(&error))
         })
     }
 

@@ -15,18 +15,31 @@ pub(super) fn to_newest(connection: &mut Connection, path: &Path) -> Result<(), 
 }
 
 fn run(connection: &mut Connection, path: &Path, until: usize) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Sqlite { path: path.to_path_buf(), source };
+    let failed = |source| OpenError::Sqlite {
+        path: path.to_path_buf(),
+        source,
+    };
     let found: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
-        return Err(OpenError::Newer { path: path.to_path_buf(), found, known });
+        return Err(OpenError::Newer {
+            path: path.to_path_buf(),
+            found,
+            known,
+        });
     }
-    for (number, sql) in (1_u32..).zip(MIGRATIONS).take(until).skip_while(|(n, _)| *n <= found) {
+    for (number, sql) in (1_u32..)
+        .zip(MIGRATIONS)
+        .take(until)
+        .skip_while(|(n, _)| *n <= found)
+    {
         let transaction = connection.transaction().map_err(failed)?;
         transaction.execute_batch(sql).map_err(failed)?;
-        transaction.pragma_update(None, "user_version", number).map_err(failed)?;
+        transaction
+            .pragma_update(None, "user_version", number)
+            .map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
     Ok(())
@@ -40,7 +53,9 @@ mod tests {
         connection
             .prepare("select sql from sqlite_schema where sql is not null order by name")
             .and_then(|mut statement| {
-                statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+                statement
+                    .query_map([], |row| row.get(0))?
+                    .collect::<rusqlite::Result<_>>()
             })
             .expect("the schema is readable")
     }
@@ -62,7 +77,9 @@ mod tests {
     #[test]
     fn a_newer_schema_is_refused_with_both_numbers() {
         let mut connection = Connection::open_in_memory().expect("opens");
-        connection.pragma_update(None, "user_version", 99).expect("sets");
+        connection
+            .pragma_update(None, "user_version", 99)
+            .expect("sets");
         let error = to_newest(&mut connection, Path::new("x.db")).expect_err("refuses");
         assert!(error.to_string().contains("schema 99"), "{error}");
     }

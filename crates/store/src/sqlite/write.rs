@@ -1,10 +1,10 @@
 //! One change as rows. A write that finds anything else than it expects makes the whole change a conflict.
 
+use chancery_authority::Change;
+use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
 use chancery_authority::certificate::{Certificate, CertificateStatus};
 use chancery_authority::change::{Expect, Record, Write};
 use chancery_authority::order::{Order, OrderState};
-use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
-use chancery_authority::Change;
 use rusqlite::{Connection, ErrorCode, ToSql, params};
 
 use crate::record::encode;
@@ -16,23 +16,35 @@ pub(super) enum Written {
 }
 
 /// Executes every write of a change, inside the caller's transaction.
-pub(super) fn change(connection: &Connection, node: u8, change: &Change) -> rusqlite::Result<Written> {
+pub(super) fn change(
+    connection: &Connection,
+    node: u8,
+    change: &Change,
+) -> rusqlite::Result<Written> {
     // A lone write that conflicts has changed nothing; only several need a savepoint to undo.
     let guarded = change.writes().len() > 1;
     if guarded {
-        connection.prepare_cached("savepoint one_change")?.execute([])?;
+        connection
+            .prepare_cached("savepoint one_change")?
+            .execute([])?;
     }
     for write in change.writes() {
         if !one(connection, node, write)? {
             if guarded {
-                connection.prepare_cached("rollback to one_change")?.execute([])?;
-                connection.prepare_cached("release one_change")?.execute([])?;
+                connection
+                    .prepare_cached("rollback to one_change")?
+                    .execute([])?;
+                connection
+                    .prepare_cached("release one_change")?
+                    .execute([])?;
             }
             return Ok(Written::Conflict);
         }
     }
     if guarded {
-        connection.prepare_cached("release one_change")?.execute([])?;
+        connection
+            .prepare_cached("release one_change")?
+            .execute([])?;
     }
     Ok(Written::All)
 }
@@ -107,7 +119,12 @@ fn one(connection: &Connection, node: u8, write: &Write) -> rusqlite::Result<boo
     }
 }
 
-fn order(connection: &Connection, node: u8, expect: Expect, order: &Order) -> rusqlite::Result<bool> {
+fn order(
+    connection: &Connection,
+    node: u8,
+    expect: Expect,
+    order: &Order,
+) -> rusqlite::Result<bool> {
     let body = encode(order);
     let (open, profile_hash) = match &order.state {
         OrderState::Processing { claim } => (true, Some(claim.profile_hash)),
@@ -122,14 +139,31 @@ fn order(connection: &Connection, node: u8, expect: Expect, order: &Order) -> ru
             connection,
             "insert into orders (id, version, node, epoch, account, open, verdict, profile_hash, body) \
              values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8)",
-            params![order.id.0, order.version, node, order.account.0, open, order.verdict.policy, profile_hash, body],
+            params![
+                order.id.0,
+                order.version,
+                node,
+                order.account.0,
+                open,
+                order.verdict.policy,
+                profile_hash,
+                body
+            ],
         ),
         // The hash stays when the claim has become a certificate.
         Expect::Version(from) => update(
             connection,
             "update orders set version = ?3, open = ?4, verdict = ?5, profile_hash = coalesce(?6, profile_hash), body = ?7 \
              where id = ?1 and version = ?2",
-            params![order.id.0, from, order.version, open, order.verdict.policy, profile_hash, body],
+            params![
+                order.id.0,
+                from,
+                order.version,
+                open,
+                order.verdict.policy,
+                profile_hash,
+                body
+            ],
         ),
     }
 }

@@ -27,7 +27,9 @@ impl FatalHandler {
     /// Says why on standard error and exits with 70 (internal software error); a supervisor starts the program again,
     /// which then reads what is there.
     pub const EXIT: Self = Self(|why| {
-        eprintln!("chancery: the store could not commit and stops now: {why}; nothing unconfirmed was promised, start again");
+        eprintln!(
+            "chancery: the store could not commit and stops now: {why}; nothing unconfirmed was promised, start again"
+        );
         std::process::exit(70)
     });
 }
@@ -68,7 +70,9 @@ impl Writer {
             self.checkpoint_if_long();
         }
         // Leaves one whole file behind; the log alone would do as well.
-        let _ = self.connection.pragma_query(None, "wal_checkpoint", |_| Ok(()));
+        let _ = self
+            .connection
+            .pragma_query(None, "wal_checkpoint", |_| Ok(()));
     }
 
     fn commit(&mut self, batch: &mut Vec<Pending>) {
@@ -97,12 +101,16 @@ impl Writer {
         low: bool,
         outcomes: &mut Vec<Result<Outcome, StoreError>>,
     ) -> rusqlite::Result<(i64, [u8; 32])> {
-        self.connection.prepare_cached("begin immediate")?.execute([])?;
+        self.connection
+            .prepare_cached("begin immediate")?
+            .execute([])?;
         let mut audit: Vec<AuditRecord> = Vec::with_capacity(batch.len());
         for pending in batch {
             let change = &pending.change;
             if low && change.kind().lane() == Lane::Ordinary {
-                outcomes.push(Err(StoreError::DiskLow { percent: self.disk.percent_min }));
+                outcomes.push(Err(StoreError::DiskLow {
+                    percent: self.disk.percent_min,
+                }));
                 continue;
             }
             match write::change(&self.connection, self.node, change)? {
@@ -140,16 +148,22 @@ impl Writer {
         {
             (self.on_fatal.0)(&format!("{}: {error}, then {second}", self.path.display()));
         }
-        StoreError::DiskLow { percent: self.disk.percent_min }
+        StoreError::DiskLow {
+            percent: self.disk.percent_min,
+        }
     }
 
     fn checkpoint_if_long(&self) {
         let log = self.path.with_file_name(wal_name(&self.path));
-        let Ok(length) = std::fs::metadata(log).map(|metadata| metadata.len()) else { return };
+        let Ok(length) = std::fs::metadata(log).map(|metadata| metadata.len()) else {
+            return;
+        };
         if i64::try_from(length / 4096).unwrap_or(i64::MAX) < CHECKPOINT_PAGES {
             return;
         }
-        let done = self.connection.pragma_query(None, "wal_checkpoint", |_| Ok(()));
+        let done = self
+            .connection
+            .pragma_query(None, "wal_checkpoint", |_| Ok(()));
         if let Err(error) = done {
             tracing::warn!(reason = %unavailable(&error), "the store's log could not be written back yet");
         }
@@ -157,7 +171,10 @@ impl Writer {
 }
 
 fn wal_name(path: &Path) -> String {
-    format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy())
+    format!(
+        "{}-wal",
+        path.file_name().unwrap_or_default().to_string_lossy()
+    )
 }
 
 fn last_block(connection: &Connection, node: u8) -> rusqlite::Result<Option<Block>> {
@@ -180,7 +197,9 @@ struct DiskWatch {
 
 impl DiskWatch {
     fn new(path: &Path, percent_min: u8) -> Self {
-        let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let folder = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         Self {
             folder: folder.unwrap_or_else(|| Path::new(".")).to_path_buf(),
             percent_min,
@@ -194,11 +213,17 @@ impl DiskWatch {
             return;
         }
         self.looked = Some(Instant::now());
-        let Ok(facts) = rustix::fs::statvfs(&self.folder) else { return };
+        let Ok(facts) = rustix::fs::statvfs(&self.folder) else {
+            return;
+        };
         let low = facts.f_bavail.saturating_mul(100)
             < facts.f_blocks.saturating_mul(u64::from(self.percent_min));
         if low != self.low {
-            tracing::warn!(low, percent_min = self.percent_min, "free disk space crossed the watermark");
+            tracing::warn!(
+                low,
+                percent_min = self.percent_min,
+                "free disk space crossed the watermark"
+            );
         }
         self.low = low;
     }

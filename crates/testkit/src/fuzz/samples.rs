@@ -15,10 +15,12 @@ const YEAR_SECS: u64 = 365 * 86_400;
 
 /// An authority that is the same in every run: its keys are fixed, and Ed25519 signatures have no randomness.
 pub(super) struct World {
+    pub(super) root_key: PrivateKey,
     pub(super) issuer_key: PrivateKey,
     pub(super) subject_key: PrivateKey,
     pub(super) root: Certificate,
     pub(super) intermediate: Certificate,
+    pub(super) root_issuer: IssuerCertificate,
     pub(super) issuer: IssuerCertificate,
     pub(super) profile: Profile,
 }
@@ -37,6 +39,8 @@ impl World {
         let intermediate = signed(&root_key, &ca(&issuer_key, Some(&above)));
         let parse = |der: &[u8]| Certificate::parse(der).expect("our own certificate");
         Self {
+            root_key,
+            root_issuer: above,
             issuer_key,
             subject_key: key(3),
             root: parse(&root),
@@ -64,26 +68,16 @@ impl World {
         )
     }
 
-    /// A revocation list with so many entries; the one with a single entry speaks for all certificates.
+    /// A revocation list of the issuer with so many entries.
     pub(super) fn crl(&self, entries: u8) -> Vec<u8> {
-        let request = CrlRequest {
-            issuer: &self.issuer,
-            number: 7,
-            this_update: NOW,
-            next_update: NOW.plus(86_400),
-            distribution_point: (entries != 1).then_some(CRL_URL),
-        };
-        let mut list = CrlWriter::new(&request).expect("a good request");
-        for index in 0..entries {
-            let reason = (index % 2 == 0).then_some(RevocationReason::KeyCompromise);
-            let entry = RevokedEntry {
-                serial: serial(index),
-                at: NOW,
-                reason,
-            };
-            list.push(&entry).expect("ascending serials");
-        }
-        signed(&self.issuer_key, &Tbs::from_der(list.finish()))
+        let list = list(&self.issuer, Some(CRL_URL), entries);
+        signed(&self.issuer_key, &list)
+    }
+
+    /// A revocation list of the root, which has no distribution point.
+    pub(super) fn root_crl(&self, entries: u8) -> Vec<u8> {
+        let list = list(&self.root_issuer, None, entries);
+        signed(&self.root_key, &list)
     }
 }
 
@@ -106,6 +100,28 @@ pub(super) fn sans(names: &[&str]) -> Vec<San> {
         .iter()
         .map(|name| San::parse(name).expect("a good name"))
         .collect()
+}
+
+fn list(issuer: &IssuerCertificate, distribution_point: Option<&str>, entries: u8) -> Tbs {
+    let request = CrlRequest {
+        issuer,
+        number: 7,
+        this_update: NOW,
+        next_update: NOW.plus(86_400),
+        distribution_point,
+    };
+    let mut list = CrlWriter::new(&request).expect("a good request");
+    for index in 0..entries {
+        let reason = (index % 2 == 0).then_some(RevocationReason::KeyCompromise);
+        let serial = serial(index);
+        list.push(&RevokedEntry {
+            serial,
+            at: NOW,
+            reason,
+        })
+        .expect("ascending serials");
+    }
+    Tbs::from_der(list.finish())
 }
 
 fn ca(key: &PrivateKey, issuer: Option<&IssuerCertificate>) -> Tbs {
