@@ -35,6 +35,11 @@ pub mod recovery;
 pub mod refusal;
 pub mod setting;
 pub mod store;
+#[cfg(any(test, feature = "world"))]
+pub mod world;
+
+#[cfg(test)]
+mod machine_tests;
 
 pub use authorize::{Action, Object, Subject, authorize};
 pub use change::{Change, ChangeKind, Expect, Outcome, Record, Write};

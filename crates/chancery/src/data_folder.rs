@@ -109,7 +109,17 @@ impl DataFolder {
     pub(crate) fn finish(&self) -> Result<(), DataError> {
         let io = |source| DataError::Io { path: self.path.clone(), source };
         fs::remove_file(self.path.join(UNFINISHED)).map_err(io)?;
-        self.sync().map_err(io)
+        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io)
+    }
+
+    /// The folder of the server's own certificate, made if it is not there.
+    pub(crate) fn tls_folder(&self) -> Result<PathBuf, DataError> {
+        let path = self.path.join("tls");
+        let io = |source| DataError::Io { path: path.clone(), source };
+        if !path.is_dir() {
+            fs::DirBuilder::new().mode(0o700).create(&path).map_err(io)?;
+        }
+        Ok(path)
     }
 
     /// Writes a small file whole: beside, synced, renamed.
@@ -117,9 +127,6 @@ impl DataFolder {
         let io = |source| DataError::Io { path: self.path.join(name), source };
         let target = self.path.join(name);
         let beside = target.with_extension("new");
-        if let Some(parent) = target.parent().filter(|parent| !parent.is_dir()) {
-            fs::DirBuilder::new().mode(0o700).create(parent).map_err(io)?;
-        }
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(true)
@@ -129,15 +136,12 @@ impl DataFolder {
             .map_err(io)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
         fs::rename(&beside, &target).map_err(io)?;
-        self.sync().map_err(io)
+        let parent = target.parent().unwrap_or(&self.path);
+        File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)
     }
 
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         fs::read(self.path.join(name)).ok()
-    }
-
-    fn sync(&self) -> std::io::Result<()> {
-        File::open(&self.path)?.sync_all()
     }
 }
 

@@ -7,6 +7,7 @@ mod config;
 mod data_folder;
 mod demo;
 mod journal;
+mod listeners;
 mod operator;
 mod own_certificate;
 mod sandbox;

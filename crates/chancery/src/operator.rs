@@ -124,6 +124,12 @@ pub(crate) fn doctor(server: &Server, invariants: bool) -> Result<(), Exit> {
     Err(Exit::failed("an invariant is broken; keep a copy of the data folder before anything else is tried"))
 }
 
+/// The invariants that do not hold, for `demo`.
+pub(crate) fn broken_invariants(server: &Server) -> Result<Vec<String>, Exit> {
+    let told = get(server, "/api/v1/invariants")?;
+    Ok(items(&told["broken"]).iter().map(text).collect())
+}
+
 pub(crate) fn verify_audit(server: &Server) -> Result<(), Exit> {
     let told = get(server, "/api/v1/audit/verify")?;
     let whole = told["whole"].as_bool().unwrap_or(false);

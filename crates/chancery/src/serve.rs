@@ -1,9 +1,8 @@
 //! `serve`: everything wired together, brought up in order and taken down in order.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
-use std::process::Child;
 use std::sync::Arc;
 
 use chancery_authority::setting::SettingName;
@@ -20,14 +19,15 @@ use chancery_front::{HttpMetrics, ServerIdentity};
 use chancery_pki::{DnsName, San, pem};
 use chancery_prover::{Prover, ProverConfig};
 use chancery_signer::SignerClient;
-use chancery_store::sqlite::{SqliteOptions, SqliteStore};
-use tokio::net::{TcpListener, UnixListener};
+use chancery_store::sqlite::{HeldFiles, SqliteOptions, SqliteStore};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Checked, Config};
 use crate::data_folder::{Contents, DataFolder};
+use crate::listeners::{Bases, Bound, Listeners, Listening};
+use crate::sandbox::Sandboxed;
 use crate::{Exit, Place, load_config, own_certificate, sandbox, signer_process};
 
 /// This node's number, until several share a database.
@@ -51,75 +51,101 @@ pub(crate) fn start_log() {
 }
 
 /// Runs the authority until it is told to stop.
+///
+/// While there is one thread only: take the folder, start the signer, bind the listeners, make what the first run makes,
+/// give up the signer's files. Then the threads, and whatever comes from outside.
 pub(crate) fn serve(place: &Place) -> Result<(), Exit> {
     start_log();
     let (config, checked) = load_config(place.config.as_deref())?;
     let folder = DataFolder::take(&place.data, &checked.database).map_err(Exit::failed)?;
     let contents = folder.contents().map_err(Exit::failed)?;
-    // First of all, and before there is any thread: the signer inherits nothing of what follows.
+    let bound = Bound::bind(&config, &folder)?;
     if contents == Contents::Nothing {
         folder.begin().map_err(Exit::failed)?;
     }
-    let (signer, socket) = signer_process::start(place, folder.path())?;
+    let (mut signer, socket) = signer_process::start(place, folder.path())?;
+    let served = serve_with(&config, checked, folder, contents, bound, &socket);
+    drop(socket);
+    let _ = signer.wait();
+    served
+}
+
+fn serve_with(
+    config: &Config,
+    checked: Checked,
+    folder: DataFolder,
+    contents: Contents,
+    bound: Bound,
+    socket: &UnixStream,
+) -> Result<(), Exit> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
         .map_err(Exit::failed)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Exit::failed(format!("no threads can be started: {error}")))?;
-    let served = runtime.block_on(Server { config, checked, folder, contents, signer, socket }.run());
+    let listeners = bound.addresses()?;
+    if contents == Contents::Nothing {
+        make_authority(config, &folder, socket, &listeners.bases(config))?;
+        folder.finish().map_err(Exit::failed)?;
+    }
+    let held = HeldFiles::hold(folder.database()).map_err(Exit::failed)?;
+    let tls = folder.tls_folder().map_err(Exit::failed)?;
+    match sandbox::close_file_system(&tls, held.paths()) {
+        Ok(Sandboxed::Yes) => {}
+        Ok(Sandboxed::NotHere) => {
+            tracing::warn!("this kernel has no Landlock: the front could open the signer's sealed files");
+        }
+        Err(error) => {
+            return Err(Exit::failed(format!("the front cannot give up the signer's files: {error}")));
+        }
+    }
+    let runtime = runtime(tokio::runtime::Builder::new_multi_thread())?;
+    let served = runtime.block_on(async {
+        let (client, mut signer_line) = to_signer(socket)?;
+        let started = tokio::select! {
+            started = start(config, checked, folder, client, &listeners) => started?,
+            _ = &mut signer_line => return Err(Exit::failed(SIGNER_ENDED)),
+        };
+        started.serve(bound.listening()?, &mut signer_line).await
+    });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     served
 }
 
-struct Server {
-    config: Config,
-    checked: Checked,
-    folder: DataFolder,
-    contents: Contents,
-    signer: Child,
-    socket: UnixStream,
+const SIGNER_ENDED: &str = "the signer ended; nothing that was answered is lost: start again, which a service manager does by itself";
+
+fn runtime(mut builder: tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Exit> {
+    let built = builder.enable_all().build();
+    built.map_err(|error| Exit::failed(format!("no threads can be started: {error}")))
 }
 
-/// The listeners, bound before anything is made, so that an occupied port leaves nothing behind.
-struct Bound {
-    public: TcpListener,
-    status: TcpListener,
-    metrics: TcpListener,
-    admin: UnixListener,
+type SignerLine = tokio::task::JoinHandle<std::io::Result<()>>;
+
+/// A client over the socket, and the task that carries its frames.
+fn to_signer(socket: &UnixStream) -> Result<(SignerClient, SignerLine), Exit> {
+    let unusable = |error| Exit::failed(format!("the signer's socket cannot be used: {error}"));
+    let socket = socket.try_clone().map_err(unusable)?;
+    let (client, connection) = chancery_signer::connect(socket).map_err(unusable)?;
+    Ok((client, tokio::spawn(connection)))
 }
 
-impl Server {
-    async fn run(self) -> Result<(), Exit> {
-        let Self { config, checked, folder, contents, mut signer, socket } = self;
-        let (client, connection) = chancery_signer::connect(socket)
-            .map_err(|error| Exit::failed(format!("the signer's socket cannot be used: {error}")))?;
-        let mut signer_line = tokio::spawn(connection);
-        let bound = Bound::bind(&config, &folder).await;
-        let started = match bound {
-            Ok(bound) => {
-                let listeners = bound.addresses()?;
-                let starting = start(&config, checked, folder, contents, client, &listeners);
-                tokio::select! {
-                    started = starting => started.map(|started| (started, bound)),
-                    _ = &mut signer_line => Err(Exit::failed("the signer ended while starting; its own message stands above")),
-                }
-            }
-            Err(exit) => Err(exit),
-        };
-        let (started, bound) = match started {
-            Ok(up) => up,
-            Err(exit) => {
-                drop(signer_line);
-                let _ = signer.wait();
-                return Err(exit);
-            }
-        };
-        let ended = started.serve(bound, &mut signer_line).await;
-        drop(signer_line);
-        let _ = signer.wait();
-        ended
-    }
+/// The first run, on this thread alone.
+fn make_authority(
+    config: &Config,
+    folder: &DataFolder,
+    socket: &UnixStream,
+    bases: &Bases,
+) -> Result<(), Exit> {
+    runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {
+        let (client, mut signer_line) = to_signer(socket)?;
+        let store = open_store(folder)?;
+        tokio::select! {
+            made = make(config, folder, &store, &client, bases) => made,
+            _ = &mut signer_line => Err(Exit::failed("the signer ended before the authority was made; its own message stands above")),
+        }
+    })
+}
+
+fn open_store(folder: &DataFolder) -> Result<SqliteStore, Exit> {
+    SqliteStore::open(SqliteOptions { node: NODE, ..SqliteOptions::new(folder.database()) })
+        .map_err(Exit::failed)
 }
 
 /// Everything that runs behind the listeners.
@@ -138,17 +164,11 @@ async fn start(
     config: &Config,
     checked: Checked,
     folder: DataFolder,
-    contents: Contents,
     signer: SignerClient,
     listeners: &Listeners,
 ) -> Result<Started, Exit> {
-    let store = SqliteStore::open(SqliteOptions { node: NODE, ..SqliteOptions::new(folder.database()) })
-        .map_err(Exit::failed)?;
-    let store: Arc<dyn Store> = Arc::new(store);
+    let store: Arc<dyn Store> = Arc::new(open_store(&folder)?);
     let bases = listeners.bases(config);
-    if contents == Contents::Nothing {
-        make(config, &folder, &*store, &signer, &bases).await?;
-    }
     let policy = checked.policy.avoiding(listeners.all());
     let prover = Prover::new(ProverConfig {
         http_port: config.validation.http_port,
@@ -169,9 +189,6 @@ async fn start(
     .map_err(Exit::failed)?;
     let names = server_names(&bases.acme, listeners)?;
     let certificate = own_certificate::obtain(&engine, &folder, &names).await?;
-    if contents == Contents::Nothing {
-        folder.finish().map_err(Exit::failed)?;
-    }
     let key = certificate.key.to_pkcs8().map_err(Exit::failed)?;
     let identity = ServerIdentity::new(certificate.chain.clone(), &key).map_err(Exit::failed)?;
     let urls = Urls::new(&bases.acme, IdCipher::new(&url_key(&*store).await?));
@@ -254,8 +271,8 @@ fn server_names(acme_base: &str, listeners: &Listeners) -> Result<BTreeSet<San>,
 impl Started {
     async fn serve(
         self,
-        bound: Bound,
-        signer_line: &mut tokio::task::JoinHandle<std::io::Result<()>>,
+        bound: Listening,
+        signer_line: &mut SignerLine,
     ) -> Result<(), Exit> {
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::new(HttpMetrics::default());
@@ -282,11 +299,6 @@ impl Started {
             self.renew_at,
             stopped,
         ));
-        match sandbox::close_file_system(self.folder.path()) {
-            Ok(sandbox::Sandboxed::Yes) => {}
-            Ok(sandbox::Sandboxed::NotHere) => tracing::warn!("this kernel has no Landlock: the front could open the signer's sealed files"),
-            Err(error) => return Err(Exit::failed(format!("the front cannot give up the signer's files: {error}"))),
-        }
         println!("ready {}", self.directory);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         let ended = wait_for_end(signer_line).await;
@@ -299,88 +311,12 @@ impl Started {
 }
 
 /// Ends with a signal, or with the signer.
-async fn wait_for_end(
-    signer_line: &mut tokio::task::JoinHandle<std::io::Result<()>>,
-) -> Result<(), Exit> {
+async fn wait_for_end(signer_line: &mut SignerLine) -> Result<(), Exit> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Exit::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Exit::failed)?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        _ = signer_line => Err(Exit::failed("the signer ended; nothing that was answered is lost: start again, which the service manager does by itself")),
+        _ = signer_line => Err(Exit::failed(SIGNER_ENDED)),
     }
-}
-
-/// Where the server listens, as bound.
-struct Listeners {
-    public: SocketAddr,
-    status: SocketAddr,
-    metrics: SocketAddr,
-}
-
-/// Bases of URLs.
-struct Bases {
-    acme: String,
-    status: String,
-}
-
-impl Listeners {
-    fn all(&self) -> [SocketAddr; 3] {
-        [self.public, self.status, self.metrics]
-    }
-
-    /// From the configuration, or else from where the server listens; never from a request.
-    fn bases(&self, config: &Config) -> Bases {
-        let of = |given: &Option<String>, scheme: &str, bound: SocketAddr| match given {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None if bound.ip().is_unspecified() => format!("{scheme}://localhost:{}", bound.port()),
-            None => format!("{scheme}://{bound}"),
-        };
-        Bases {
-            acme: of(&config.server.url, "https", self.public),
-            status: of(&config.server.status_url, "http", self.status),
-        }
-    }
-}
-
-impl Bound {
-    async fn bind(config: &Config, folder: &DataFolder) -> Result<Self, Exit> {
-        let socket = folder.path().join("admin.sock");
-        // Left behind by a process that was killed; the lock says that nobody has it.
-        let _ = std::fs::remove_file(&socket);
-        let admin = UnixListener::bind(&socket)
-            .map_err(|error| Exit::failed(format!("{} cannot be made: {error}", socket.display())))?;
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-        std::fs::set_permissions(&socket, private).map_err(Exit::failed)?;
-        Ok(Self {
-            public: tcp("public", config.listen.public).await?,
-            status: tcp("status", config.listen.status).await?,
-            metrics: tcp("metrics", config.listen.metrics).await?,
-            admin,
-        })
-    }
-
-    fn addresses(&self) -> Result<Listeners, Exit> {
-        let of = |listener: &TcpListener| listener.local_addr().map_err(Exit::failed);
-        Ok(Listeners {
-            public: of(&self.public)?,
-            status: of(&self.status)?,
-            metrics: of(&self.metrics)?,
-        })
-    }
-}
-
-async fn tcp(name: &str, address: SocketAddr) -> Result<TcpListener, Exit> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "another program listens there; stop it, or choose another address"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need CAP_NET_BIND_SERVICE; grant it, or choose a higher port"
-            }
-            _ => "choose an address of this machine",
-        };
-        Exit::failed(format!("listen.{name} = {address} cannot be used: {error}; {advice}"))
-    })
 }

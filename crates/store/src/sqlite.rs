@@ -126,6 +126,43 @@ impl SqliteStore {
     }
 }
 
+/// Keeps a store's files in being, so that a process can name exactly these files to a sandbox before it opens them for
+/// work.
+#[derive(Debug)]
+pub struct HeldFiles {
+    _connection: Connection,
+    paths: [PathBuf; 3],
+}
+
+impl HeldFiles {
+    /// Makes the file or brings it to the newest schema, and holds it with its log.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn hold(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let mut connection = Connection::open(path).map_err(failed)?;
+        prepare_for_writing(&connection).map_err(failed)?;
+        migrate::to_newest(&mut connection, path)?;
+        // The log and its index exist from the first read on.
+        connection
+            .query_row("select count(*) from setting", [], |row| row.get::<_, i64>(0))
+            .map_err(failed)?;
+        let beside = |end: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(end);
+            PathBuf::from(name)
+        };
+        Ok(Self { _connection: connection, paths: [path.to_owned(), beside("-wal"), beside("-shm")] })
+    }
+
+    /// The file, its log, and the log's index.
+    #[must_use]
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+}
+
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.queue.close();

@@ -1,0 +1,427 @@
+//! Events, and the engine's part in them: load, decide, apply, and walk the journal after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chancery_pki::{Csr, RevocationReason, San};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::laws;
+use crate::account::AccountStatus;
+use crate::audit::Actor;
+use crate::authorization::{Authorization, Finding};
+use crate::certificate::Revocation;
+use crate::change::{Change, Outcome};
+use crate::id::{AccountId, AuthorizationId, IdSource};
+use crate::issuance::{self, Finalize, KeyUse};
+use crate::order::{Order, OrderState};
+use crate::proof::FailureKind;
+use crate::recovery::{JournalledIntent, reconcile};
+use crate::world::{Model, World, authorization_in, names};
+
+const NAMES: [&str; 4] = ["a.test", "b.test", "*.a.test", "c.b.test"];
+const ACCOUNTS_MAX: usize = 3;
+const COPIES_MAX: usize = 8;
+
+/// One event. A number picks one of what is there.
+#[derive(Debug, Clone)]
+pub(super) enum Op {
+    Register,
+    Place { account: usize, names: u8 },
+    Respond { authorization: usize, challenge: u8 },
+    Find { authorization: usize, challenge: u8, finding: Found, order: Whose },
+    GiveUp { authorization: usize, order: Whose },
+    Finalize { order: usize, csr: Asked, shown: Shown },
+    /// The signer journals the order's claim and a signature; nobody has recorded it yet.
+    Sign { order: usize },
+    /// The signature of an intent arrives, perhaps again, perhaps late.
+    Record { intent: usize },
+    /// The signer refuses the order's claim.
+    Void { order: usize },
+    Cancel { order: usize },
+    Revoke { certificate: usize, reason: u8 },
+    Contact { account: usize },
+    DeactivateAccount { account: usize },
+    Pass { secs: i64 },
+    /// The process ends, and begins again.
+    Crash,
+    /// The process ends after the signer's intent for the order and before its signature.
+    CrashUnsigned { order: usize },
+    /// A copy of the store is put aside.
+    Copy,
+    /// A copy is put back.
+    Restore { copy: usize },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Found {
+    Proved,
+    Failed(FailureKind),
+}
+
+/// Which order the caller loaded for an authorization.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Whose {
+    Own,
+    Other(usize),
+}
+
+/// Which names a CSR has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    TheOrders,
+    OneMore,
+    OneLess,
+}
+
+/// Which authorizations the caller shows with a finalize.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shown {
+    TheOrders,
+    Everybodys,
+    None,
+}
+
+fn pick() -> impl Strategy<Value = usize> {
+    0..64_usize
+}
+
+fn found() -> impl Strategy<Value = Found> {
+    prop_oneof![
+        4 => Just(Found::Proved),
+        1 => Just(Found::Failed(FailureKind::Connection)),
+        1 => Just(Found::Failed(FailureKind::Unauthorized)),
+    ]
+}
+
+fn whose() -> impl Strategy<Value = Whose> {
+    prop_oneof![5 => Just(Whose::Own), 1 => pick().prop_map(Whose::Other)]
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    prop_oneof![6 => Just(Asked::TheOrders), 1 => Just(Asked::OneMore), 1 => Just(Asked::OneLess)]
+}
+
+fn shown() -> impl Strategy<Value = Shown> {
+    prop_oneof![6 => Just(Shown::TheOrders), 2 => Just(Shown::Everybodys), 1 => Just(Shown::None)]
+}
+
+/// What two actors may want at the same moment.
+pub(super) fn contested() -> impl Strategy<Value = Op> {
+    // Few objects, so that they meet.
+    let few = || 0..3_usize;
+    prop_oneof![
+        4 => (few(), 0..2_u8)
+            .prop_map(|(authorization, challenge)| Op::Respond { authorization, challenge }),
+        6 => (few(), 0..2_u8, found(), whose()).prop_map(
+            |(authorization, challenge, finding, order)| Op::Find {
+                authorization, challenge, finding, order,
+            }
+        ),
+        1 => (few(), whose())
+            .prop_map(|(authorization, order)| Op::GiveUp { authorization, order }),
+        6 => (few(), asked(), shown())
+            .prop_map(|(order, csr, shown)| Op::Finalize { order, csr, shown }),
+        6 => few().prop_map(|intent| Op::Record { intent }),
+        1 => few().prop_map(|order| Op::Void { order }),
+        1 => few().prop_map(|order| Op::Cancel { order }),
+        3 => (few(), 0..3_u8)
+            .prop_map(|(certificate, reason)| Op::Revoke { certificate, reason }),
+        1 => few().prop_map(|account| Op::Contact { account }),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let secs = prop_oneof![
+        6 => 0..120_i64,
+        1 => Just(3600),
+        1 => Just(6 * 24 * 3600),
+    ];
+    prop_oneof![
+        2 => Just(Op::Register),
+        6 => (pick(), 1..16_u8).prop_map(|(account, names)| Op::Place { account, names }),
+        12 => (pick(), 0..2_u8)
+            .prop_map(|(authorization, challenge)| Op::Respond { authorization, challenge }),
+        24 => contested(),
+        6 => pick().prop_map(|order| Op::Sign { order }),
+        6 => pick().prop_map(|intent| Op::Record { intent }),
+        1 => pick().prop_map(|account| Op::DeactivateAccount { account }),
+        4 => secs.prop_map(|secs| Op::Pass { secs }),
+        1 => Just(Op::Crash),
+        1 => pick().prop_map(|order| Op::CrashUnsigned { order }),
+        2 => Just(Op::Copy),
+        1 => pick().prop_map(|copy| Op::Restore { copy }),
+    ]
+}
+
+pub(super) fn ops(max: usize) -> impl Strategy<Value = Vec<Op>> {
+    vec(op(), 0..max)
+}
+
+/// The authority as far as it decides, with the store and the journal under it.
+pub(super) struct Machine {
+    pub(super) model: Model,
+    /// What the signer wrote, in order; an intent without a signature was cut off by a crash.
+    pub(super) journal: Vec<JournalledIntent>,
+    world: World,
+    copies: Vec<Model>,
+    csrs: BTreeMap<BTreeSet<San>, Csr>,
+    /// Authorizations for which a proof was delivered. Nothing else may count as evidence.
+    proved: BTreeSet<AuthorizationId>,
+}
+
+impl Machine {
+    pub(super) fn new(seed: u64) -> Self {
+        let world = World::new(seed);
+        let mut model = Model::default();
+        assert_eq!(model.apply(&world.initialised()), Outcome::Applied);
+        Self {
+            copies: vec![model.clone()],
+            model,
+            world,
+            journal: Vec::new(),
+            csrs: BTreeMap::new(),
+            proved: BTreeSet::new(),
+        }
+    }
+
+    /// Carries one event out, and judges.
+    pub(super) fn step(&mut self, op: &Op) {
+        match op {
+            Op::Pass { secs } => self.world.now.0 += secs,
+            Op::Sign { order } => self.sign(*order, Signed::Yes),
+            Op::Crash => self.restart(),
+            Op::CrashUnsigned { order } => {
+                self.sign(*order, Signed::No);
+                self.restart();
+            }
+            Op::Copy if self.copies.len() < COPIES_MAX => self.copies.push(self.model.clone()),
+            Op::Copy => {}
+            Op::Restore { copy } => {
+                self.put_back(*copy);
+                self.restart();
+            }
+            _ => {
+                if let Some(change) = self.decide(op) {
+                    self.apply(&change);
+                    self.note_proof(op, &change);
+                }
+            }
+        }
+        laws::hold(&self.model, self.world.now);
+    }
+
+    /// The domain's answer to an event on the state as it is now; nothing when it refuses or has nothing to do.
+    pub(super) fn decide(&mut self, op: &Op) -> Option<Change> {
+        let now = self.world.now;
+        match op {
+            Op::Register if self.model.accounts.len() < ACCOUNTS_MAX => Some(self.world.account().0),
+            Op::Register => None,
+            Op::Place { account, names: mask } => self.place(*account, *mask),
+            Op::Respond { authorization, challenge } => {
+                let found = nth(&self.model.authorizations, *authorization)?;
+                found.respond(now, *challenge).ok()?.change.map(|change| *change)
+            }
+            Op::Find { authorization, challenge, finding, order } => {
+                let found = nth(&self.model.authorizations, *authorization)?;
+                let order = self.order_for(found, *order)?;
+                let finding = self.finding(*finding);
+                let decision = found.on_finding(now, *challenge, finding, order).ok()?;
+                decision.change.map(|change| *change)
+            }
+            Op::GiveUp { authorization, order } => {
+                let found = nth(&self.model.authorizations, *authorization)?;
+                let order = self.order_for(found, *order)?;
+                found.deactivate(now, order).ok()?.change.map(|change| *change)
+            }
+            Op::Finalize { order, csr, shown } => self.finalize(*order, *csr, *shown),
+            Op::Record { intent } => self.record(*intent),
+            Op::Void { order } => {
+                let order = nth(&self.model.orders, *order)?;
+                let OrderState::Processing { claim } = &order.state else { return None };
+                let journalled = self.journal.iter().any(|it| it.serial == claim.serial);
+                (!journalled).then(|| issuance::void(now, order, "the signer refused").ok())?
+            }
+            Op::Cancel { order } => {
+                let order = nth(&self.model.orders, *order)?;
+                order.cancel(now, Actor::Account(order.account)).ok()
+            }
+            Op::Revoke { certificate, reason } => {
+                let found = nth(&self.model.certificates, *certificate)?;
+                let reasons = [
+                    None,
+                    Some(RevocationReason::KeyCompromise),
+                    Some(RevocationReason::Superseded),
+                ];
+                let reason = reasons[usize::from(*reason) % reasons.len()];
+                match found.revoke(now, Actor::CertificateKey, reason).ok()? {
+                    Revocation::Change(change) => Some(*change),
+                    Revocation::Already(_) => None,
+                }
+            }
+            Op::Contact { account } => {
+                let found = nth(&self.model.accounts, *account)?;
+                Some(found.with_contact(now, vec![format!("mailto:{}@a.test", now.0)]))
+            }
+            Op::DeactivateAccount { account } => {
+                Some(nth(&self.model.accounts, *account)?.deactivated(now))
+            }
+            Op::Sign { .. }
+            | Op::Pass { .. }
+            | Op::Crash
+            | Op::CrashUnsigned { .. }
+            | Op::Copy
+            | Op::Restore { .. } => None,
+        }
+    }
+
+    /// Loses what came after a copy.
+    pub(super) fn put_back(&mut self, copy: usize) {
+        self.model = self.copies[copy % self.copies.len()].clone();
+    }
+
+    /// What the engine does when it starts: signed intents as they come, then the unsigned ones.
+    pub(super) fn restart(&mut self) {
+        // A start takes time, and numbers go on above what is stored.
+        self.world.now.0 += 1;
+        self.world.ids = IdSource::new(1, self.model.highest_id());
+        let journal = std::mem::take(&mut self.journal);
+        let signed = journal.iter().filter(|intent| intent.signature.is_some());
+        let unsigned = journal.iter().filter(|intent| intent.signature.is_none());
+        for intent in signed.chain(unsigned) {
+            self.settle(intent);
+        }
+        self.journal = journal;
+        laws::reconciled(&self.model, &self.world.issuer.record, &self.journal);
+        laws::hold(&self.model, self.world.now);
+    }
+
+    fn settle(&mut self, intent: &JournalledIntent) {
+        let issuer = self.world.issuer.record.id;
+        if self.model.certificate_by_serial(issuer, intent.serial).is_some() {
+            return;
+        }
+        let spare = self.world.spare();
+        let order = self.model.orders.get(&intent.order);
+        let change = reconcile(self.world.now, intent, order, &self.world.issuer, spare);
+        self.apply(&change);
+    }
+
+    /// A decision on fresh state always applies; the laws judge it first.
+    fn apply(&mut self, change: &Change) {
+        laws::judge(&self.model, change, self.world.now, &self.proved);
+        assert_eq!(self.model.apply(change), Outcome::Applied, "{:?}", change.kind());
+    }
+
+    fn note_proof(&mut self, op: &Op, change: &Change) {
+        if let (Op::Find { finding: Found::Proved, .. }, Some(moved)) =
+            (op, authorization_in(change))
+        {
+            self.proved.insert(moved.id);
+        }
+    }
+
+    fn place(&mut self, account: usize, mask: u8) -> Option<Change> {
+        let account = nth(&self.model.accounts, account)?;
+        if account.status != AccountStatus::Valid {
+            return None;
+        }
+        let chosen = NAMES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
+        let chosen: Vec<&str> = chosen.map(|(_, name)| *name).collect();
+        let account: AccountId = account.id;
+        let (change, ..) = self.world.order(account, names(&chosen).ok()?).ok()?;
+        Some(change)
+    }
+
+    fn order_for(&self, authorization: &Authorization, whose: Whose) -> Option<&Order> {
+        match whose {
+            Whose::Own => self.model.orders.get(&authorization.order),
+            Whose::Other(number) => nth(&self.model.orders, number),
+        }
+    }
+
+    fn finding(&self, finding: Found) -> Finding {
+        match finding {
+            Found::Proved => self.world.proved(),
+            Found::Failed(kind) => self.world.failed(kind),
+        }
+    }
+
+    fn finalize(&mut self, order: usize, asked: Asked, shown: Shown) -> Option<Change> {
+        let order = nth(&self.model.orders, order)?.clone();
+        let account = self.model.accounts.get(&order.account)?.status;
+        let mut wanted = order.names.clone();
+        match asked {
+            Asked::TheOrders => {}
+            Asked::OneMore => wanted.extend(names(&["more.test"]).ok()?),
+            Asked::OneLess => drop(wanted.pop_first()),
+        }
+        let csr = match self.csrs.get(&wanted) {
+            Some(csr) => csr.clone(),
+            None => {
+                let csr = self.world.csr(&wanted);
+                self.csrs.insert(wanted, csr.clone());
+                csr
+            }
+        };
+        let authorizations = match shown {
+            Shown::TheOrders => self.model.authorizations_of(&order),
+            Shown::Everybodys => self.model.authorizations.values().cloned().collect(),
+            Shown::None => Vec::new(),
+        };
+        // Follows from the order and the journal, so that two decisions on one state are the same.
+        let mut random = [0; 16];
+        random[..8].copy_from_slice(&order.id.0.to_be_bytes());
+        random[8..12].copy_from_slice(&order.version.to_be_bytes());
+        random[12] = u8::try_from(self.journal.len()).expect("fewer than 256 steps");
+        let (decision, _) = issuance::claim(&Finalize {
+            now: self.world.now,
+            order: &order,
+            authorizations: &authorizations,
+            account,
+            csr: &csr,
+            key_use: KeyUse::Unknown,
+            profile: &self.world.gateway.profiles[0],
+            issuer: &self.world.issuer,
+            random,
+        })
+        .ok()?;
+        decision.change.map(|change| *change)
+    }
+
+    fn record(&self, intent: usize) -> Option<Change> {
+        let signed: Vec<_> = self.journal.iter().filter(|it| it.signature.is_some()).collect();
+        let intent = *signed.get(intent % signed.len().max(1))?;
+        let order = self.model.orders.get(&intent.order)?;
+        // The task that asked for the signature ends with its claim; a signature never meets another one.
+        if let OrderState::Processing { claim } = &order.state
+            && claim.serial != intent.serial
+        {
+            return None;
+        }
+        self.world.record(order, intent).ok().map(|(change, ..)| change)
+    }
+
+    fn sign(&mut self, order: usize, signed: Signed) {
+        let Some(order) = nth(&self.model.orders, order) else { return };
+        let sequence = u64::try_from(self.journal.len()).expect("it is short") + 1;
+        let Some(mut intent) = self.world.journalled(order, sequence) else { return };
+        if self.journal.iter().any(|it| it.serial == intent.serial) {
+            return;
+        }
+        match signed {
+            Signed::Yes => {}
+            Signed::No => intent.signature = None,
+        }
+        self.journal.push(intent);
+    }
+}
+
+enum Signed {
+    Yes,
+    No,
+}
+
+fn nth<K, V>(map: &BTreeMap<K, V>, number: usize) -> Option<&V> {
+    map.values().nth(number % map.len().max(1))
+}
