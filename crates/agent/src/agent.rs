@@ -115,16 +115,6 @@ impl Agent {
 
     /// Obtains and installs one certificate, from wherever an earlier run left off.
     pub(crate) async fn issue(&self, job: &Job) -> Result<Installed, AgentError> {
-        let issued = self.issue_anew_or_on(job).await;
-        if let Err(error) = &issued
-            && error.ends_order()
-        {
-            self.state.forget_order(&job.name)?;
-        }
-        issued
-    }
-
-    async fn issue_anew_or_on(&self, job: &Job) -> Result<Installed, AgentError> {
         let mut found = self.order_under_way(job)?;
         if let Some((record, key)) = &found
             && let Step::Downloaded { chain } = &record.step
@@ -145,7 +135,7 @@ impl Agent {
         let ordered = self.order(job, found, &mut solver).await;
         solver.close().await;
         let (record, key, chain) = ordered?;
-        let checked = self.check(job, &chain, &key)?;
+        let checked = self.unless_it_ends(job, self.check(job, &chain, &key))?;
         self.keep_downloaded(job, record, &checked)?;
         self.install(job, &checked, &key)
     }
@@ -194,8 +184,18 @@ impl Agent {
             solver,
             record,
         };
-        let (record, chain) = run.finish().await?;
+        let (record, chain) = self.unless_it_ends(job, run.finish().await)?;
         Ok((record, key, chain))
+    }
+
+    /// An order that can come to no good end is forgotten; any other is left for the next run.
+    fn unless_it_ends<T>(&self, job: &Job, result: Result<T, AgentError>) -> Result<T, AgentError> {
+        if let Err(error) = &result
+            && error.ends_order()
+        {
+            self.state.forget_order(&job.name)?;
+        }
+        result
     }
 
     /// The order that an earlier run left, if it is for the same. What it left in a web server's folder is removed.

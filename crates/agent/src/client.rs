@@ -272,12 +272,14 @@ fn resources(directory: &Directory) -> impl Iterator<Item = (&'static str, &str)
     required.into_iter().chain(optional)
 }
 
-/// Reads a URL that is `https` and nothing more: no credentials, printable ASCII, bounded.
+/// A URL that a CA gave, if it is one to ask.
 fn https(what: &'static str, text: &str) -> Result<Url, AgentError> {
-    let refused = |reason: &str| AgentError::UnsafeUrl {
-        what,
-        reason: reason.to_owned(),
-    };
+    read_https(text).map_err(|reason| AgentError::UnsafeUrl { what, reason })
+}
+
+/// Reads a URL that is `https` and nothing more: no credentials, printable ASCII, bounded.
+pub(crate) fn read_https(text: &str) -> Result<Url, String> {
+    let refused = str::to_owned;
     if text.len() > URL_CHARS_MAX {
         return Err(refused("it has more than 2048 characters"));
     }

@@ -54,8 +54,8 @@ impl AgentConfig {
     /// # Errors
     /// [`AgentError::BadConfig`] for a file that cannot be read, names an unknown key, or contradicts itself.
     pub fn load(prefix: Option<&Path>) -> Result<Self, AgentError> {
-        let state = prefix.unwrap_or(Path::new(STATE_FOLDER));
-        let folder = prefix.unwrap_or(Path::new(CONFIG_FOLDER));
+        let state = prefix.unwrap_or_else(|| Path::new(STATE_FOLDER));
+        let folder = prefix.unwrap_or_else(|| Path::new(CONFIG_FOLDER));
         let mut config = Self::new(state);
         config.file = folder.join(CONFIG_FILE);
         match std::fs::read_to_string(&config.file) {

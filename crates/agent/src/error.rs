@@ -70,6 +70,12 @@ pub enum AgentError {
         /// The configuration file.
         config: PathBuf,
     },
+    /// The CA's URL cannot be used.
+    #[error("the URL of the CA's directory cannot be used: {reason}")]
+    BadCa {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No trust anchor was named.
     #[error(
         "no root certificate is known for {ca}; give the CA's root with --root FILE (for Chancery the file root.pem \
@@ -323,6 +329,7 @@ impl AgentError {
                 | Self::Wildcard { .. }
                 | Self::BadCertName { .. }
                 | Self::NoCa { .. }
+                | Self::BadCa { .. }
                 | Self::NoRoot { .. }
                 | Self::BadRoot { .. }
                 | Self::BadConfig { .. }
@@ -353,7 +360,6 @@ impl AgentError {
                 | Self::BadCertificate(_)
                 | Self::BadAnswer { .. }
                 | Self::UnsafeUrl { .. }
-                | Self::KeyIsAccountKey { .. }
         ) || matches!(self, Self::Refused { problem, .. } if !is_passing(problem))
     }
 

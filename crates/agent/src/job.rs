@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chancery_pki::San;
 
+use crate::client::read_https;
 use crate::config::AgentConfig;
 use crate::{AgentError, CertName, Http01, KeyType, Settings};
 
@@ -58,6 +59,7 @@ impl Ca {
         let directory = settings.ca.clone().ok_or_else(|| AgentError::NoCa {
             config: config.file.clone(),
         })?;
+        read_https(&directory).map_err(|reason| AgentError::BadCa { reason })?;
         let root_file = settings.root.clone().ok_or_else(|| AgentError::NoRoot {
             ca: directory.clone(),
             config: config.file.clone(),
@@ -97,6 +99,8 @@ mod tests {
             );
         };
         check(&config, "--ca");
+        config.defaults.ca = Some("http://ca.test/".to_owned());
+        check(&config, "not https");
         config.defaults.ca = Some("https://ca.test/".to_owned());
         check(&config, "--root FILE");
         config.defaults.root = Some(folder.join("root.pem"));

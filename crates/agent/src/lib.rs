@@ -50,6 +50,8 @@ mod installed;
 mod job;
 mod key_file;
 mod key_type;
+#[cfg(test)]
+mod life;
 mod order;
 mod renewal;
 mod reply;
@@ -64,6 +66,8 @@ mod status;
 mod test_authority;
 #[cfg(test)]
 mod test_ca;
+#[cfg(test)]
+mod test_world;
 
 pub use agent::Agent;
 pub use cert_name::CertName;

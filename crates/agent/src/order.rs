@@ -132,7 +132,7 @@ impl Run<'_> {
         Ok(Event::Answered)
     }
 
-    async fn finalize(&mut self, url: &str) -> Result<Event, AgentError> {
+    async fn finalize(&self, url: &str) -> Result<Event, AgentError> {
         const WHAT: &str = "finalize";
         let csr = self.record.csr().ok_or_else(|| AgentError::System {
             reason: "the stored certificate request is not base64url".to_owned(),

@@ -84,10 +84,13 @@ pub enum CertificateState {
 }
 
 impl CertificateState {
-    /// Whether nobody needs to do anything.
+    /// Whether it is as somebody wants it: revocation too was asked for.
     #[must_use]
     pub fn is_good(self) -> bool {
-        matches!(self, Self::Valid | Self::Due)
+        match self {
+            Self::Valid | Self::Due | Self::Revoked => true,
+            Self::Expired | Self::Missing | Self::Broken => false,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ fn run(seed: u64, ops: &[Op]) -> Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// RFC 8555 §7.1.6, failures A7, A12, D2: see [`laws`], which every step is held against.
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use chancery_authority::setting::SettingName;
@@ -60,31 +61,44 @@ pub(crate) fn serve(place: &Place) -> Result<(), Exit> {
     let folder = DataFolder::take(&place.data, &checked.database).map_err(Exit::failed)?;
     let contents = folder.contents().map_err(Exit::failed)?;
     let bound = Bound::bind(&config, &folder)?;
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .map_err(Exit::failed)?;
     if contents == Contents::Nothing {
         folder.begin().map_err(Exit::failed)?;
+        let bases = bound.addresses()?.bases(&config);
+        let made = |socket| make_authority(&config, &folder, socket, &bases);
+        with_signer(place, folder.path(), made)?;
+        folder.finish().map_err(Exit::failed)?;
     }
-    let (mut signer, socket) = signer_process::start(place, folder.path())?;
-    let served = serve_with(&config, checked, folder, contents, bound, &socket);
-    drop(socket);
-    let _ = signer.wait();
-    served
+    let data = folder.path().to_owned();
+    with_signer(place, &data, |socket| serve_with(&config, checked, folder, bound, socket))
+}
+
+/// Starts a signer for as long as `work` lasts.
+fn with_signer(
+    place: &Place,
+    data: &Path,
+    work: impl FnOnce(UnixStream) -> Result<(), Exit>,
+) -> Result<(), Exit> {
+    let (mut signer, socket) = signer_process::start(place, data)?;
+    // The work has the only end of the socket: when it is done, the signer sees that and ends.
+    let done = work(socket);
+    let ended = signer.wait();
+    done?;
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(_) | Err(_) => Err(Exit::failed("the signer did not end well; its own message stands above")),
+    }
 }
 
 fn serve_with(
     config: &Config,
     checked: Checked,
     folder: DataFolder,
-    contents: Contents,
     bound: Bound,
-    socket: &UnixStream,
+    socket: UnixStream,
 ) -> Result<(), Exit> {
-    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-        .map_err(Exit::failed)?;
     let listeners = bound.addresses()?;
-    if contents == Contents::Nothing {
-        make_authority(config, &folder, socket, &listeners.bases(config))?;
-        folder.finish().map_err(Exit::failed)?;
-    }
     let held = HeldFiles::hold(folder.database()).map_err(Exit::failed)?;
     let tls = folder.tls_folder().map_err(Exit::failed)?;
     match sandbox::close_file_system(&tls, held.paths()) {
@@ -119,9 +133,8 @@ fn runtime(mut builder: tokio::runtime::Builder) -> Result<tokio::runtime::Runti
 type SignerLine = tokio::task::JoinHandle<std::io::Result<()>>;
 
 /// A client over the socket, and the task that carries its frames.
-fn to_signer(socket: &UnixStream) -> Result<(SignerClient, SignerLine), Exit> {
+fn to_signer(socket: UnixStream) -> Result<(SignerClient, SignerLine), Exit> {
     let unusable = |error| Exit::failed(format!("the signer's socket cannot be used: {error}"));
-    let socket = socket.try_clone().map_err(unusable)?;
     let (client, connection) = chancery_signer::connect(socket).map_err(unusable)?;
     Ok((client, tokio::spawn(connection)))
 }
@@ -130,7 +143,7 @@ fn to_signer(socket: &UnixStream) -> Result<(SignerClient, SignerLine), Exit> {
 fn make_authority(
     config: &Config,
     folder: &DataFolder,
-    socket: &UnixStream,
+    socket: UnixStream,
     bases: &Bases,
 ) -> Result<(), Exit> {
     runtime(tokio::runtime::Builder::new_current_thread())?.block_on(async {

@@ -12,7 +12,7 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// What every client of a server sees anyway.
 pub(crate) const PUBLIC: u32 = 0o644;
 /// The largest file of the state: an order with a chain of eight large certificates is half of it.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) fn failed(doing: &'static str, path: &Path, source: io::Error) -> AgentError {
     AgentError::File {
@@ -51,10 +51,12 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Agen
 /// Reads a file; `None` if it is not there.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, AgentError> {
     let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    // One more than may be there tells a file that is too large from one that is not.
+    let limit = u64::try_from(FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    let read = File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
     match read {
-        Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => Err(super::broken(path, "it is too large")),
+        Ok(octets) if octets > FILE_BYTES_MAX => Err(super::broken(path, "it is too large")),
         Ok(_) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path, error)),
@@ -88,7 +90,11 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), AgentError> {
 
 /// The same for the folder in which `path` stands.
 pub(crate) fn sync_parent(path: &Path) -> Result<(), AgentError> {
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    // The parent of a plain name is an empty path, which stands for the folder we are in.
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    sync_folder(parent.unwrap_or_else(|| Path::new(".")))
 }
 
 /// Whether `path` is a folder in which files can be made.

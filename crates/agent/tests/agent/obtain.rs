@@ -179,7 +179,7 @@ async fn what_is_wrong_is_told_in_one_line_with_its_exit_code() {
     );
     check(
         &["-d", "a.corp.test", "--ca", "http://127.0.0.1/dir"],
-        1,
+        2,
         "not https",
     );
     check(&["revoke", "a.corp.test"], 2, "no certificate called");

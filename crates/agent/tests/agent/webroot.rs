@@ -101,12 +101,9 @@ async fn a_signal_takes_the_answers_down_and_the_order_is_gone_on_with() {
     agent.terminate().expect("signalled");
     let status = agent.wait(WITHIN).expect("ends");
     assert_eq!(status.code(), Some(1));
-    assert!(
-        agent
-            .lines()
-            .iter()
-            .any(|line| line.text.contains("stopped by a signal"))
-    );
+    agent
+        .wait_for_line(|line| line.contains("stopped by a signal"), WITHIN)
+        .expect("says why");
     assert_eq!(answers(&webroot), 0);
 
     // The CA found nothing and the order is dead; the same command again makes a new one.
