@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::pacing::Pacing;
+
 /// Measures ACME servers side by side: complete orders (http-01, ES256, keep-alive TLS 1.3) in a closed loop.
 #[derive(Debug, Clone, Parser)]
 #[command(version, about)]
@@ -103,15 +105,11 @@ impl Peer {
             Self::Running => "running",
         }
     }
-}
 
-/// How long a worker waits before it looks again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pacing {
-    /// Before the first look at an authorization whose challenge was answered, or an order that was finalized.
-    pub(crate) first: Duration,
-    /// Before each further look.
-    pub(crate) next: Duration,
+    /// Whether the pauses that it needs, and not what it can do, bound its orders/s.
+    pub(crate) fn is_held_back(self) -> bool {
+        self == Self::Pebble
+    }
 }
 
 impl Cli {
@@ -121,6 +119,7 @@ impl Cli {
         Pacing {
             first: given(self.first_poll_ms, own.first),
             next: given(self.poll_ms, own.next),
+            ..own
         }
     }
 

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use crate::error::BenchError;
 const REQUEST_TIME: Duration = Duration::from_secs(15);
 /// A chain or an order is a few KiB.
 const BODY_OCTETS_MAX: usize = 256 * 1024;
+const HTTPS_PORT: u16 = 443;
 const AGENT: &str = concat!("chancery-bench/", env!("CARGO_PKG_VERSION"));
 /// RFC 8555 §6.2.
 const JOSE: &str = "application/jose+json";
@@ -56,21 +57,20 @@ impl fmt::Display for RequestError {
     }
 }
 
-/// Where the server is and how to know it.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
+/// A server's place, as its directory URL says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
     authority: String,
     name: ServerName<'static>,
     addr: SocketAddr,
-    tls: TlsConnector,
 }
 
-impl Endpoint {
-    /// The host of a URL, which must have a loopback address, trusted by the certificates in `root_pem`.
+impl Target {
+    /// The host of a URL: `localhost` or a loopback address. No resolver is asked, so nothing outside is.
     ///
     /// # Errors
     /// [`BenchError::Url`]
-    pub(crate) async fn of(url: &str, roots: RootCertStore) -> Result<Self, BenchError> {
+    pub(crate) fn of(url: &str) -> Result<Self, BenchError> {
         let unusable = |detail: &str| BenchError::Url(format!("{detail} in {url:?}"));
         let uri: Uri = url.parse().map_err(|_| unusable("no URL"))?;
         let authority = uri.authority().ok_or_else(|| unusable("no host"))?;
@@ -81,20 +81,40 @@ impl Endpoint {
             .host()
             .trim_start_matches('[')
             .trim_end_matches(']');
-        let port = authority.port_u16().unwrap_or(443);
-        let mut found = tokio::net::lookup_host((host, port))
-            .await
-            .map_err(|_| unusable("an unknown host"))?;
-        let addr = found
-            .find(|addr| addr.ip().is_loopback())
-            .ok_or_else(|| unusable("no loopback address"))?;
+        let ip = match host {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host => host
+                .parse()
+                .map_err(|_| unusable("neither localhost nor a loopback address"))?,
+        };
+        if !ip.is_loopback() {
+            return Err(unusable("an address that is no loopback address"));
+        }
         let name = ServerName::try_from(host.to_owned()).map_err(|_| unusable("no host name"))?;
-        let tls = TlsConnector::from(Arc::new(tls13(roots).map_err(|detail| unusable(&detail))?));
+        let addr = SocketAddr::new(ip, authority.port_u16().unwrap_or(HTTPS_PORT));
         Ok(Self {
             authority: authority.as_str().to_owned(),
             name,
             addr,
-            tls,
+        })
+    }
+}
+
+/// Where the server is and how to know it.
+pub(crate) struct Endpoint {
+    target: Target,
+    tls: TlsConnector,
+}
+
+impl Endpoint {
+    /// The server at `target`, if its certificate leads to one of the roots.
+    ///
+    /// # Errors
+    /// What the TLS library said.
+    pub(crate) fn new(target: Target, roots: RootCertStore) -> Result<Self, String> {
+        Ok(Self {
+            target,
+            tls: TlsConnector::from(Arc::new(tls13(roots)?)),
         })
     }
 }
@@ -192,14 +212,16 @@ impl Connection {
     ) -> Result<Request<Full<Bytes>>, RequestError> {
         let uri: Uri = url.parse().map_err(|_| RequestError::Unreadable("URL"))?;
         // One connection is what is measured; a server that spreads over hosts needs another load.
-        if uri.authority().map(|authority| authority.as_str()) != Some(&self.endpoint.authority) {
+        if uri.authority().map(|authority| authority.as_str())
+            != Some(&self.endpoint.target.authority)
+        {
             return Err(RequestError::Unreadable("URL (of another host)"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(HOST, &self.endpoint.authority)
+            .header(HOST, &self.endpoint.target.authority)
             .header(USER_AGENT, AGENT);
         if body.is_some() {
             request = request.header(CONTENT_TYPE, JOSE);
@@ -251,11 +273,13 @@ impl Connection {
 
 async fn connect(endpoint: &Endpoint) -> Result<Open, RequestError> {
     let failed = |error: std::io::Error| RequestError::Connect(error.kind().to_string());
-    let stream = TcpStream::connect(endpoint.addr).await.map_err(failed)?;
+    let stream = TcpStream::connect(endpoint.target.addr)
+        .await
+        .map_err(failed)?;
     stream.set_nodelay(true).map_err(failed)?;
     let stream = endpoint
         .tls
-        .connect(endpoint.name.clone(), stream)
+        .connect(endpoint.target.name.clone(), stream)
         .await
         .map_err(|error| {
             // Unlike the kind of a TCP failure, what TLS says is the whole point.
@@ -286,4 +310,49 @@ fn short(error: &hyper::Error) -> String {
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_a_target() {
+        let target = Target::of("https://localhost:14000/dir").expect("good");
+        assert_eq!(target.authority, "localhost:14000");
+        assert_eq!(target.addr, SocketAddr::from((Ipv4Addr::LOCALHOST, 14000)));
+        assert!(Target::of("https://127.0.0.2/dir").is_ok());
+        assert!(Target::of("https://[::1]:8443/dir").is_ok());
+        for bad in [
+            "",
+            "/dir",
+            "http://localhost/dir",
+            "https://ca.example/dir",
+            "https://10.0.0.1/dir",
+            "https://localhost.example/dir",
+        ] {
+            assert!(Target::of(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_url_of_another_host_is_not_followed() {
+        let target = Target::of("https://localhost:1/dir").expect("good");
+        let endpoint = Endpoint::new(target, RootCertStore::empty()).expect("made");
+        let mut connection = Connection::new(Arc::new(endpoint));
+        let answer = connection
+            .send(Method::GET, "https://localhost:2/dir", None)
+            .await;
+        assert_eq!(
+            answer.err(),
+            Some(RequestError::Unreadable("URL (of another host)"))
+        );
+        assert_eq!(connection.made, 0);
+    }
+
+    #[test]
+    fn roots_are_certificates() {
+        assert!(roots(b"").is_err());
+        assert!(roots(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").is_err());
+    }
 }

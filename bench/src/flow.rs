@@ -12,9 +12,9 @@ use chancery_pki::certificate::Certificate;
 use chancery_pki::{DnsName, San, csr, pem};
 use chancery_simulate::Tokens;
 
-use crate::cli::Pacing;
 use crate::client::{self, Client, Good};
 use crate::connection::RequestError;
+use crate::pacing::Pacing;
 
 /// An authorization or order that is still open after so long has failed. Below the watchdog's limit.
 const OPEN_TIME: Duration = Duration::from_secs(15);
@@ -377,6 +377,7 @@ mod tests {
         let mut polls = Polls::new(Pacing {
             first: ms(0),
             next: ms(1),
+            per_worker: ms(0),
         });
         let mut count = 0;
         while polls.pause().await {

@@ -20,6 +20,7 @@ mod error;
 mod figures;
 mod flow;
 mod histogram;
+mod pacing;
 mod peers;
 mod preload;
 mod process;

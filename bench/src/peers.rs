@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use chancery_acme::Directory;
 
-use crate::cli::{Cli, Pacing, Peer};
+use crate::cli::{Cli, Peer};
 use crate::client;
-use crate::connection::{Endpoint, roots};
+use crate::connection::{Endpoint, Target, roots};
 use crate::error::BenchError;
+use crate::pacing::Pacing;
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::site::Site;
@@ -92,12 +93,13 @@ pub(crate) async fn start(peer: Peer, ground: &Ground<'_>) -> Result<Started, Be
 /// Waits for the first directory.
 ///
 /// # Errors
-/// [`BenchError::NotReady`], with the server's last words.
+/// [`BenchError::NotReady`], with the server's last words, and [`BenchError::Url`].
 pub(crate) async fn ready(peer: Peer, started: &mut Started) -> Result<Ready, BenchError> {
+    let target = Target::of(&started.directory_url)?;
     let deadline = started.began + START_TIME;
     let mut seen = "it never answered".to_owned();
     while Instant::now() < deadline {
-        match try_directory(started).await {
+        match try_directory(started, target.clone()).await {
             Ok(ready) => return Ok(ready),
             Err(detail) => seen = detail,
         }
@@ -118,13 +120,10 @@ pub(crate) async fn ready(peer: Peer, started: &mut Started) -> Result<Ready, Be
     })
 }
 
-async fn try_directory(started: &Started) -> Result<Ready, String> {
+async fn try_directory(started: &Started, target: Target) -> Result<Ready, String> {
     let pem = std::fs::read(&started.root).map_err(|error| format!("no root: {error}"))?;
     let trusted = roots(&pem).map_err(|detail| format!("no root: {detail}"))?;
-    let endpoint = Endpoint::of(&started.directory_url, trusted)
-        .await
-        .map_err(|error| error.to_string())?;
-    let endpoint = Arc::new(endpoint);
+    let endpoint = Arc::new(Endpoint::new(target, trusted)?);
     let directory = client::directory(Arc::clone(&endpoint), &started.directory_url);
     let directory = directory.await.map_err(|error| error.to_string())?;
     Ok(Ready {

@@ -1,5 +1,6 @@
 //! What is shown and what is kept of a series.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -54,6 +55,7 @@ pub(crate) struct Ratio {
     pub(crate) against: Peer,
     pub(crate) workers: u16,
     pub(crate) per_reference_cpu_second: Option<f64>,
+    /// `None` too if the other server's orders/s are bounded by pauses that it needs.
     pub(crate) orders_per_second: Option<f64>,
 }
 
@@ -93,6 +95,26 @@ impl Outcome {
     }
 }
 
+impl Ratio {
+    fn text(&self) -> String {
+        let (name, workers) = (self.against.name(), self.workers);
+        let times = |value: Option<f64>, by: &str| {
+            value.map(|value| format!("{value:.1} × {name} by {by}"))
+        };
+        let known = [
+            times(self.per_reference_cpu_second, "reference CPU-second"),
+            times(self.orders_per_second, "orders/s"),
+        ];
+        let known: Vec<_> = known.into_iter().flatten().collect();
+        let known = if known.is_empty() {
+            format!("not comparable with {name}")
+        } else {
+            known.join(", ")
+        };
+        format!("chancery, {workers} workers: {known}")
+    }
+}
+
 /// Chancery against every other server that was measured.
 pub(crate) fn ratios(results: &[Outcome]) -> Vec<Ratio> {
     let mut ratios = Vec::new();
@@ -112,7 +134,8 @@ pub(crate) fn ratios(results: &[Outcome]) -> Vec<Ratio> {
                 against: other.server,
                 workers: own.workers,
                 per_reference_cpu_second: ratio(|figures| figures.orders_per_reference_cpu_second),
-                orders_per_second: ratio(|figures| Some(figures.orders_per_second)),
+                orders_per_second: ratio(|figures| Some(figures.orders_per_second))
+                    .filter(|_| !other.server.is_held_back()),
             });
         }
     }
@@ -149,17 +172,7 @@ pub(crate) fn text(report: &Report) -> String {
         step_table(report)
     );
     for ratio in &report.ratios {
-        let times = |value: Option<f64>| {
-            value.map_or_else(|| "–".to_owned(), |value| format!("{value:.1}"))
-        };
-        let _ = writeln!(
-            out,
-            "chancery is {} × {} at {} workers by reference CPU-second, {} × by orders/s",
-            times(ratio.per_reference_cpu_second),
-            ratio.against.name(),
-            ratio.workers,
-            times(ratio.orders_per_second),
-        );
+        let _ = writeln!(out, "{}", ratio.text());
     }
     remarks(report, &mut out);
     out
@@ -228,6 +241,17 @@ fn step_table(report: &Report) -> Table {
 fn remarks(report: &Report, out: &mut String) {
     for result in &report.results {
         let about = format!("{}, {} workers", result.server.name(), result.workers);
+        if result.median.stored_by_entry.len() > 1 {
+            let entries = result.median.stored_by_entry.iter();
+            let entries: Vec<_> = entries
+                .map(|(name, octets)| format!("{name} {octets:.0}"))
+                .collect();
+            let _ = writeln!(
+                out,
+                "{about}: stored octets per certificate: {}",
+                entries.join(", ")
+            );
+        }
         for note in &result.median.notes {
             let _ = writeln!(out, "{about}: {note}");
         }
@@ -239,6 +263,20 @@ fn remarks(report: &Report, out: &mut String) {
             let _ = writeln!(
                 out,
                 "{about}: {share} of a run failed; its figures are not worth much"
+            );
+        }
+    }
+    for peer in report
+        .results
+        .iter()
+        .map(|result| result.server)
+        .collect::<BTreeSet<_>>()
+    {
+        if peer.is_held_back() {
+            let name = peer.name();
+            let _ = writeln!(
+                out,
+                "{name} locks up when it is asked quickly: pauses bound its orders/s and latency, compare its CPU time"
             );
         }
     }
@@ -350,10 +388,8 @@ mod tests {
             .collect();
         assert_eq!(seen, [(Peer::Pebble, Some(4.0)), (Peer::Caddy, None)]);
         let text = text(&report);
-        assert!(text.contains(
-            "chancery is 4.0 × pebble at 16 workers by reference CPU-second, 6.0 × by orders/s"
-        ));
-        assert!(text.contains("chancery is – × caddy at 16 workers"));
+        assert!(text.contains("chancery, 16 workers: 4.0 × pebble by reference CPU-second\n"));
+        assert!(text.contains("chancery, 16 workers: 18.0 × caddy by orders/s\n"));
     }
 
     #[test]
@@ -384,6 +420,7 @@ mod tests {
         assert!(text.contains("| caddy ! |"), "{text}");
         assert!(text.contains("caddy, 64 workers: 8 × finalize: 500 serverInternal"));
         assert!(text.contains("2.00 % of a run failed"));
+        assert!(text.contains("stored octets per certificate: a.db 2100, journal 800"));
     }
 
     #[test]

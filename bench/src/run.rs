@@ -1,6 +1,6 @@
 //! One run: a server, its accounts, the load, what it cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -20,6 +20,8 @@ use crate::worker::{Phase, Shared, Slot, work};
 
 /// Without an order for so long a run is given up.
 const STALL_TIME: Duration = Duration::from_secs(20);
+/// Without an order for so long at its end, a window measured a server that had stopped.
+const QUIET_TIME: Duration = Duration::from_secs(3);
 const TICK: Duration = Duration::from_millis(50);
 /// For all accounts together.
 const ACCOUNTS_TIME: Duration = Duration::from_secs(60);
@@ -104,18 +106,17 @@ impl Load {
     fn start(clients: Vec<Client>, started: &Started) -> Self {
         let shared = Arc::new(Shared::default());
         let mut workers = JoinSet::new();
-        let mut slots = Vec::with_capacity(clients.len());
-        for client in clients {
-            let slot = Arc::new(Mutex::new(Tally::default()));
+        let pacing = started
+            .pacing
+            .among(u16::try_from(clients.len()).unwrap_or(u16::MAX));
+        let slots: Vec<Slot> = clients.iter().map(|_| Slot::default()).collect();
+        for ((number, client), slot) in (0..).zip(clients).zip(&slots) {
             let tokens = started.site.tokens().clone();
-            workers.spawn(work(
-                client,
-                tokens,
-                started.pacing,
-                Arc::clone(&shared),
-                Arc::clone(&slot),
-            ));
-            slots.push(slot);
+            let (shared, slot) = (Arc::clone(&shared), Arc::clone(slot));
+            workers.spawn(async move {
+                tokio::time::sleep(pacing.start_of(number)).await;
+                work(client, tokens, pacing, shared, slot).await;
+            });
         }
         Self {
             shared,
@@ -146,6 +147,12 @@ impl Load {
         {
             figures.stalled = true;
             figures.notes.push(stalled("within the window"));
+        } else if watchdog.quiet() > QUIET_TIME {
+            figures.stalled = true;
+            let secs = watchdog.quiet().as_secs();
+            figures.notes.push(format!(
+                "no order in the last {secs} s of the window: locked up"
+            ));
         }
         self.shared.enter(Phase::End);
         figures.seconds = began.elapsed().as_secs_f64();
@@ -198,6 +205,11 @@ impl Watchdog {
             done: 0,
             moved: Instant::now(),
         }
+    }
+
+    /// Since an order ended.
+    fn quiet(&self) -> Duration {
+        self.moved.elapsed()
     }
 
     /// Waits for the given time; false as soon as nothing has moved for too long.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chancery_simulate::Tokens;
 
-use crate::cli::Pacing;
 use crate::client::Client;
 use crate::flow::{Flow, Step};
+use crate::pacing::Pacing;
 use crate::tally::Tally;
 
 /// Orders of one worker: a bound, far above what any run reaches.

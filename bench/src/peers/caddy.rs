@@ -2,8 +2,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Pacing, Peer};
+use crate::cli::Peer;
 use crate::error::BenchError;
+use crate::pacing::Pacing;
 use crate::peers::{Ground, Started};
 use crate::process::{self, Launch, Process, free_ports};
 use crate::scratch::Scratch;
@@ -13,6 +14,7 @@ use crate::site::Site;
 const PACING: Pacing = Pacing {
     first: Duration::ZERO,
     next: Duration::from_millis(10),
+    per_worker: Duration::ZERO,
 };
 /// It validates on port 80 only, so its names live on an address of their own.
 const NAMES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

@@ -2,8 +2,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Pacing, Peer};
+use crate::cli::Peer;
 use crate::error::BenchError;
+use crate::pacing::Pacing;
 use crate::peers::{Ground, START_TIME, Started};
 use crate::process::{Launch, Process, free_ports};
 use crate::scratch::Scratch;
@@ -13,6 +14,7 @@ use crate::site::Site;
 const PACING: Pacing = Pacing {
     first: Duration::ZERO,
     next: Duration::from_millis(3),
+    per_worker: Duration::ZERO,
 };
 
 /// The binary that is measured.

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
-use crate::cli::Pacing;
 use crate::error::BenchError;
+use crate::pacing::Pacing;
 use crate::peers::{Ground, Started};
 use crate::site::Site;
 
@@ -9,6 +9,7 @@ use crate::site::Site;
 const PACING: Pacing = Pacing {
     first: Duration::from_millis(2),
     next: Duration::from_millis(5),
+    per_worker: Duration::ZERO,
 };
 
 /// The server of `--url`, which validates by the addresses of `--web` and `--dns`.

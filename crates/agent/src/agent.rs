@@ -13,7 +13,7 @@ use crate::job::Job;
 use crate::order::Run;
 use crate::solver::{Solver, Webroot};
 use crate::state::{CertificateRecord, Files, OrderRecord, State, Step};
-use crate::{AgentError, CertName, Request, key_file};
+use crate::{AgentError, Request, key_file};
 
 /// An agent at work on one state folder. Each operation holds the folder's lock while it lasts.
 #[derive(Debug, Clone)]
@@ -58,11 +58,8 @@ impl Agent {
             // So that `renew` goes on with it if this run is killed.
             self.state.keep_certificate(&job.name, &wanted)?;
         }
-        match self.issue(&job).await {
-            Ok(installed) => {
-                self.succeeded(&job.name, &mut wanted)?;
-                Ok(installed)
-            }
+        match self.issue(&job, &mut wanted).await {
+            Ok(installed) => Ok(installed),
             Err(error) => {
                 match known {
                     // A wish that was never fulfilled is not pursued behind the operator's back.
@@ -113,14 +110,18 @@ impl Agent {
         }))
     }
 
-    /// Obtains and installs one certificate, from wherever an earlier run left off.
-    pub(crate) async fn issue(&self, job: &Job) -> Result<Installed, AgentError> {
+    /// Obtains and installs one certificate, from wherever an earlier run left off. `record` says that it is wanted.
+    pub(crate) async fn issue(
+        &self,
+        job: &Job,
+        record: &mut CertificateRecord,
+    ) -> Result<Installed, AgentError> {
         let mut found = self.order_under_way(job)?;
-        if let Some((record, key)) = &found
-            && let Step::Downloaded { chain } = &record.step
+        if let Some((order, key)) = &found
+            && let Step::Downloaded { chain } = &order.step
         {
             match self.check(job, chain.as_bytes(), key) {
-                Ok(checked) => return self.install(job, &checked, key),
+                Ok(checked) => return self.install(job, &checked, key, record),
                 Err(error) => {
                     tracing::warn!(
                         "a certificate that was downloaded earlier is of no use: {error}"
@@ -134,10 +135,10 @@ impl Agent {
         let mut solver = Solver::open(&job.http01).await?;
         let ordered = self.order(job, found, &mut solver).await;
         solver.close().await;
-        let (record, key, chain) = ordered?;
+        let (order, key, chain) = ordered?;
         let checked = self.unless_it_ends(job, self.check(job, &chain, &key))?;
-        self.keep_downloaded(job, record, &checked)?;
-        self.install(job, &checked, &key)
+        self.keep_downloaded(job, order, &checked)?;
+        self.install(job, &checked, &key, record)
     }
 
     /// Takes an order to its certificate: the one found, or a new one.
@@ -301,13 +302,20 @@ impl Agent {
         job: &Job,
         checked: &Checked,
         key: &PrivateKey,
+        record: &mut CertificateRecord,
     ) -> Result<Installed, AgentError> {
+        record.failure = None;
+        record.revoked = None;
+        // Before the files: whoever finds them afterwards finds that they are wanted.
+        self.state.keep_certificate(&job.name, record)?;
+        failpoint("certificate-recorded");
         let files = Files {
             privkey: key_file::to_pem(key)?,
             cert: checked.cert_pem(),
             chain: checked.chain_pem(),
         };
         let generation = self.state.install(&job.name, &files)?;
+        self.state.forget_order(&job.name)?;
         let folder = self.state.live(&job.name);
         Ok(Installed::of(
             &job.name,
@@ -315,18 +323,6 @@ impl Agent {
             folder,
             Some(generation),
         ))
-    }
-
-    /// Writes down that a certificate is in place, and only then forgets the order that it came from.
-    pub(crate) fn succeeded(
-        &self,
-        name: &CertName,
-        record: &mut CertificateRecord,
-    ) -> Result<(), AgentError> {
-        record.failure = None;
-        record.revoked = None;
-        self.state.keep_certificate(name, record)?;
-        self.state.forget_order(name)
     }
 }
 

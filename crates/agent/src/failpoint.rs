@@ -1,7 +1,7 @@
 //! Named places at which a kill test lets the agent die. Only a build with the feature `failpoints` has them.
 
 /// The places, in the order in which a first certificate passes them.
-pub const FAILPOINTS: [&str; 13] = [
+pub const FAILPOINTS: [&str; 14] = [
     "account-key-written",
     "account-registered",
     "account-recorded",
@@ -13,6 +13,7 @@ pub const FAILPOINTS: [&str; 13] = [
     "before-finalize",
     "after-finalize",
     "chain-recorded",
+    "certificate-recorded",
     "generation-written",
     "live-switched",
 ];

@@ -81,18 +81,15 @@ impl Agent {
         }
         let issued = match self.renewal_job(name, &record, request) {
             Ok(job) => {
-                let issued = self.issue(&job).await;
-                record.ca = job.ca.directory;
-                issued
+                record.ca.clone_from(&job.ca.directory);
+                self.issue(&job, &mut record).await
             }
             Err(error) => Err(error),
         };
         match issued {
-            Ok(installed) => {
-                self.succeeded(name, &mut record)?;
-                Ok(RenewalOutcome::Renewed(installed))
-            }
+            Ok(installed) => Ok(RenewalOutcome::Renewed(installed)),
             Err(error) => {
+                // What is on disk, not what this run hoped for.
                 let mut record = self.record(name)?;
                 self.failed(name, &mut record, &error)?;
                 Err(error)

@@ -12,7 +12,7 @@ use crate::effect::{Decision, Effect};
 use crate::id::{AccountId, AuthorizationId, OrderId};
 use crate::order::{Order, OrderEvent};
 use crate::proof::{FailureKind, Observation, Proof, ProofFailure};
-use crate::refusal::Refusal;
+use crate::refusal::{Denied, Refusal};
 
 /// Attempts at one challenge, the first included (RFC 8555 §8.2: servers should retry).
 pub const ATTEMPTS_MAX: u8 = 3;
@@ -233,7 +233,7 @@ impl Authorization {
     /// A validator is done with challenge number `index`. `order` is the order this was made for, as stored now.
     ///
     /// # Errors
-    /// [`Refusal::AuthorizationState`] when the finding comes too late to matter.
+    /// [`Refusal::AuthorizationState`] when the finding comes too late to matter, [`Denied::NotYours`] for another order.
     pub fn on_finding(
         &self,
         now: UnixTime,
@@ -241,6 +241,7 @@ impl Authorization {
         finding: Finding,
         order: &Order,
     ) -> Result<Decision, Refusal> {
+        self.check_order(order)?;
         let challenge = self
             .challenges
             .get(usize::from(index))
@@ -258,6 +259,16 @@ impl Authorization {
                 state: self.state.name(),
             });
         };
+        if now >= self.expires {
+            // Nobody can use it any more; it is closed, so that no start takes it up again.
+            let detail = format!("the authorization for {} ran out first", self.identifier);
+            let failure = ProofFailure {
+                kind: FailureKind::Unauthorized,
+                detail,
+                observations: Vec::new(),
+            };
+            return Ok(self.failed(now, index, failure, order));
+        }
         match finding {
             Finding::Proved(proof) => Ok(self.proved(now, index, proof, order)),
             Finding::Failed(failure) => {
@@ -287,9 +298,15 @@ impl Authorization {
     /// The owner gives it up (§7.5.2); the order it was for cannot be fulfilled any more.
     ///
     /// # Errors
-    /// [`Refusal::AuthorizationState`] when it is neither pending nor valid.
+    /// [`Refusal::AuthorizationState`] when it is neither pending nor valid, [`Denied::NotYours`] for another order.
     pub fn deactivate(&self, now: UnixTime, order: &Order) -> Result<Decision, Refusal> {
+        self.check_order(order)?;
         match self.state {
+            AuthorizationState::Pending | AuthorizationState::Valid { .. }
+                if now >= self.expires =>
+            {
+                Err(Refusal::AuthorizationState { state: "expired" })
+            }
             AuthorizationState::Pending | AuthorizationState::Valid { .. } => {
                 let next = Self {
                     version: self.version + 1,
@@ -301,7 +318,8 @@ impl Authorization {
                     detail: format!("the authorization for {} was deactivated", self.identifier),
                     observations: Vec::new(),
                 };
-                Ok(self.joint(now, ChangeKind::AuthorizationFailed, next, order, failure))
+                let actor = Actor::Account(self.account);
+                Ok(self.lost(now, actor, next, order, failure))
             }
             AuthorizationState::Invalid | AuthorizationState::Deactivated => {
                 Err(Refusal::AuthorizationState {
@@ -334,14 +352,21 @@ impl Authorization {
                 observations: proof.observations,
             },
         };
-        // A valid authorization may drop the other challenges (§7.1.4); nobody will need their tokens.
-        next.challenges
-            .retain(|challenge| !matches!(challenge.state, ChallengeState::Pending));
+        // A valid authorization may drop the other challenges (§7.1.4); nobody will need their tokens. Those before the one
+        // that was satisfied stay, because a challenge's URL holds its place.
+        while let Some(Challenge {
+            state: ChallengeState::Pending,
+            ..
+        }) = next.challenges.last()
+        {
+            next.challenges.pop();
+        }
         let order = order
             .step(now, &OrderEvent::AuthorizationValid(self.id))
             .map(|moved| (order.version, moved));
         let change = Change::authorization_and_order_moved(
             now,
+            Actor::Authority,
             ChangeKind::AuthorizationProved,
             (self.version, next),
             order,
@@ -355,13 +380,14 @@ impl Authorization {
         };
         let mut next = self.with_challenge(index, state);
         next.state = AuthorizationState::Invalid;
-        self.joint(now, ChangeKind::AuthorizationFailed, next, order, failure)
+        self.lost(now, Actor::Authority, next, order, failure)
     }
 
-    fn joint(
+    /// It suffices no more, and neither does the order.
+    fn lost(
         &self,
         now: UnixTime,
-        kind: ChangeKind,
+        actor: Actor,
         next: Self,
         order: &Order,
         failure: ProofFailure,
@@ -371,8 +397,23 @@ impl Authorization {
             failure,
         };
         let order = order.step(now, &event).map(|moved| (order.version, moved));
-        let change = Change::authorization_and_order_moved(now, kind, (self.version, next), order);
+        let change = Change::authorization_and_order_moved(
+            now,
+            actor,
+            ChangeKind::AuthorizationFailed,
+            (self.version, next),
+            order,
+        );
         Decision::new(change, Vec::new())
+    }
+
+    /// What happens to an authorization concerns the order that it was made for, and no other (failures A12).
+    fn check_order(&self, order: &Order) -> Result<(), Refusal> {
+        if order.id == self.order {
+            Ok(())
+        } else {
+            Err(Denied::NotYours.into())
+        }
     }
 
     fn with_challenge(&self, index: u8, state: ChallengeState) -> Self {

@@ -242,6 +242,7 @@ impl Change {
 
     pub(crate) fn authorization_and_order_moved(
         now: UnixTime,
+        actor: Actor,
         kind: ChangeKind,
         authorization: (u32, Authorization),
         order: Option<(u32, Order)>,
@@ -249,7 +250,7 @@ impl Change {
         let id = authorization.1.id.0;
         let mut writes = vec![replacing(authorization.0, authorization.1)];
         writes.extend(order.map(|(from, next)| replacing(from, next)));
-        Self::new(now, Actor::Authority, kind, id, writes)
+        Self::new(now, actor, kind, id, writes)
     }
 
     pub(crate) fn order_claimed(now: UnixTime, from: u32, next: Order, note: String) -> Self {

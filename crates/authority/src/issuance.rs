@@ -4,6 +4,8 @@
 //! on the order, so that only one finalize can win. Once that is durable, its [`Permit`] goes to the signer. [`record`]
 //! turns the signature into the order's certificate.
 
+use std::sync::Arc;
+
 use chancery_crypto::Digest32;
 use chancery_pki::lint::lint_leaf;
 use chancery_pki::tbs::{self, assemble};
@@ -27,7 +29,7 @@ pub struct Finalize<'a> {
     /// The order, as stored.
     pub order: &'a Order,
     /// Its authorizations, as stored.
-    pub authorizations: &'a [Authorization],
+    pub authorizations: &'a [Arc<Authorization>],
     /// Whether the order's account may act.
     pub account: AccountStatus,
     /// The request, whose signature was verified.
@@ -301,7 +303,7 @@ fn check_csr(finalize: &Finalize<'_>) -> Result<(), Refusal> {
 fn check_evidence(
     now: UnixTime,
     order: &Order,
-    authorizations: &[Authorization],
+    authorizations: &[Arc<Authorization>],
 ) -> Result<(), Refusal> {
     for name in &order.names {
         let proven = authorizations.iter().any(|authorization| {

@@ -12,7 +12,7 @@ use crate::change::Outcome;
 use driver::{Machine, Op, contested, ops};
 
 /// Enough for a few orders from placing to revocation, with trouble in between.
-const STEPS_MAX: usize = 120;
+const STEPS_MAX: usize = 200;
 
 fn run(seed: u64, ops: &[Op]) -> Machine {
     let mut machine = Machine::new(seed);
@@ -23,7 +23,7 @@ fn run(seed: u64, ops: &[Op]) -> Machine {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 384, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// RFC 8555 §7.1.6, failures A7, A12, D2: see [`laws`], which every step is held against.
     #[test]
@@ -76,4 +76,26 @@ proptest! {
         machine.restart();
         prop_assert_eq!(&machine.model, &settled, "a second reconciliation changes nothing");
     }
+}
+
+#[test]
+fn tmp_stats() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let mut counts = std::collections::HashMap::new();
+    let (mut journal, mut unsigned) = (0, 0);
+    for seed in 0..192 {
+        let ops = ops(STEPS_MAX).new_tree(&mut runner).unwrap().current();
+        let machine = run(seed, &ops);
+        for record in &machine.model.audit {
+            *counts.entry(record.kind).or_insert(0) += 1;
+        }
+        journal += machine.journal.len();
+        unsigned += machine
+            .journal
+            .iter()
+            .filter(|i| i.signature.is_none())
+            .count();
+    }
+    panic!("{counts:?} {journal} {unsigned}");
 }

@@ -405,7 +405,7 @@ impl Order {
             return None;
         }
         match (&self.state, event) {
-            (OrderState::Pending, OrderEvent::AuthorizationValid(id)) => Some(self.satisfied(*id)),
+            (OrderState::Pending, OrderEvent::AuthorizationValid(id)) => self.satisfied(*id),
             (
                 OrderState::Pending | OrderState::Ready,
                 OrderEvent::AuthorizationLost {
@@ -429,9 +429,11 @@ impl Order {
             (OrderState::Processing { .. }, OrderEvent::ClaimLost) => {
                 Some(self.moved(OrderState::Ready))
             }
+            // Also behind a claim of an older copy of the store: that claim was lost, and the order was claimed anew.
             (
                 OrderState::Pending
                 | OrderState::Ready
+                | OrderState::Processing { .. }
                 | OrderState::Invalid { .. }
                 | OrderState::Cancelled,
                 OrderEvent::Restored,
@@ -466,15 +468,14 @@ impl Order {
         Ok(Change::order_ended(now, actor, self.version, next))
     }
 
-    fn satisfied(&self, id: AuthorizationId) -> Self {
+    fn satisfied(&self, id: AuthorizationId) -> Option<Self> {
         let mut next = self.moved(OrderState::Pending);
-        for part in &mut next.parts {
-            part.satisfied |= part.authorization == id;
-        }
+        let news = |part: &&mut Part| part.authorization == id && !part.satisfied;
+        next.parts.iter_mut().find(news)?.satisfied = true;
         if next.parts.iter().all(|part| part.satisfied) {
             next.state = OrderState::Ready;
         }
-        next
+        Some(next)
     }
 
     fn moved(&self, state: OrderState) -> Self {

@@ -7,6 +7,7 @@ mod issued;
 mod model;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chancery_acme::ChallengeKind;
@@ -96,7 +97,10 @@ impl World {
     /// When the cryptographic library makes no keys, or this file makes a CA that `pki` refuses.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let chance = Chance { seed, blocks: AtomicU64::new(0) };
+        let chance = Chance {
+            seed,
+            blocks: AtomicU64::new(0),
+        };
         let (root_key, ca) = (p256(), p256());
         let record = |id, certificate: &[u8], chain, root: &[u8], crl_shards| Issuer {
             id: IssuerId(id),
@@ -123,7 +127,10 @@ impl World {
                 names: NameRules::any(),
             },
             root: record(1, &root, Vec::new(), &root, 1),
-            issuer: LiveIssuer { record: record(2, &issuing, chain, &root, SHARDS), certificate },
+            issuer: LiveIssuer {
+                record: record(2, &issuing, chain, &root, SHARDS),
+                certificate,
+            },
             ids: IdSource::new(1, 0),
             ca,
             chance,
@@ -166,10 +173,19 @@ impl World {
         let id = AccountId(self.next_id());
         let tag = KeyTag::new(&self.gateway.name, &key.thumbprint());
         let contact = vec!["mailto:admin@a.test".to_owned()];
-        let registration = Registration { contact, ..Registration::default() };
-        let change =
-            Account::create(self.now, id, &self.gateway, key.to_json(), tag, registration)
-                .expect("there are no terms to agree to");
+        let registration = Registration {
+            contact,
+            ..Registration::default()
+        };
+        let change = Account::create(
+            self.now,
+            id,
+            &self.gateway,
+            key.to_json(),
+            tag,
+            registration,
+        )
+        .expect("there are no terms to agree to");
         let account = only(&change, |record| match record {
             Record::Account(account) => Some(account.clone()),
             _ => None,
@@ -186,7 +202,10 @@ impl World {
         account: AccountId,
         names: BTreeSet<San>,
     ) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
-        let wanted = Wanted { names, profile: None };
+        let wanted = Wanted {
+            names,
+            profile: None,
+        };
         let millis = self.now.0 * 1000;
         Order::create(
             self.now,
@@ -248,10 +267,11 @@ impl World {
         account: AccountStatus,
         key_use: KeyUse,
     ) -> Result<(Change, Order), Refusal> {
+        let authorizations: Vec<_> = authorizations.iter().cloned().map(Arc::new).collect();
         let (decision, next) = issuance::claim(&Finalize {
             now: self.now,
             order,
-            authorizations,
+            authorizations: &authorizations,
             account,
             csr,
             key_use,
@@ -268,7 +288,9 @@ impl World {
     /// When the key does not sign.
     #[must_use]
     pub fn journalled(&self, order: &Order, sequence: u64) -> Option<JournalledIntent> {
-        let OrderState::Processing { claim } = &order.state else { return None };
+        let OrderState::Processing { claim } = &order.state else {
+            return None;
+        };
         Some(JournalledIntent {
             sequence,
             serial: claim.serial,
@@ -287,7 +309,9 @@ impl World {
     /// When the key does not sign.
     #[must_use]
     pub fn sign(&self, tbs: &[u8]) -> Vec<u8> {
-        self.ca.sign(SignatureForm::Der, tbs).expect("the key signs")
+        self.ca
+            .sign(SignatureForm::Der, tbs)
+            .expect("the key signs")
     }
 
     /// The next CRL of a shard, signed.
@@ -325,7 +349,11 @@ impl World {
                     address: "192.0.2.1:80".to_owned(),
                     result: "connected".to_owned(),
                 },
-                Observation::Fetched { url, status: 200, body_octets: 87 },
+                Observation::Fetched {
+                    url,
+                    status: 200,
+                    body_octets: 87,
+                },
             ],
         })
     }
@@ -334,7 +362,11 @@ impl World {
     #[must_use]
     pub fn failed(&self, kind: FailureKind) -> Finding {
         let detail = "it was expected, and something else was seen".to_owned();
-        Finding::Failed(ProofFailure { kind, detail, observations: Vec::new() })
+        Finding::Failed(ProofFailure {
+            kind,
+            detail,
+            observations: Vec::new(),
+        })
     }
 
     /// The certificate of an order, from its claim to its record, without its way there.
@@ -359,23 +391,32 @@ impl World {
 /// The order that a change writes, if it writes one.
 #[must_use]
 pub fn order_in(change: &Change) -> Option<Order> {
-    change.writes().iter().find_map(|write| match &write.record {
-        Record::Order(order) => Some(order.clone()),
-        _ => None,
-    })
+    change
+        .writes()
+        .iter()
+        .find_map(|write| match &write.record {
+            Record::Order(order) => Some(order.clone()),
+            _ => None,
+        })
 }
 
 /// The authorization that a change writes, if it writes one.
 #[must_use]
 pub fn authorization_in(change: &Change) -> Option<Authorization> {
-    change.writes().iter().find_map(|write| match &write.record {
-        Record::Authorization(authorization) => Some(authorization.clone()),
-        _ => None,
-    })
+    change
+        .writes()
+        .iter()
+        .find_map(|write| match &write.record {
+            Record::Authorization(authorization) => Some(authorization.clone()),
+            _ => None,
+        })
 }
 
 fn only<T>(change: &Change, pick: impl Fn(&Record) -> Option<T>) -> T {
-    let mut found = change.writes().iter().filter_map(|write| pick(&write.record));
+    let mut found = change
+        .writes()
+        .iter()
+        .filter_map(|write| pick(&write.record));
     found.next().expect("the change writes such a record")
 }
 
@@ -387,9 +428,20 @@ fn ca_certificate(
 ) -> Vec<u8> {
     let mut random = [0; 16];
     chance.fill(&mut random);
-    let role = if issuer.is_none() { "Root CA" } else { "Issuing CA 1" };
-    let usages = if issuer.is_none() { vec![] } else { vec![ExtKeyUsage::ServerAuth] };
-    let urls = ("http://status.test/crl/1/0.crl", "http://status.test/issuer/1.cer");
+    let role = if issuer.is_none() {
+        "Root CA"
+    } else {
+        "Issuing CA 1"
+    };
+    let usages = if issuer.is_none() {
+        vec![]
+    } else {
+        vec![ExtKeyUsage::ServerAuth]
+    };
+    let urls = (
+        "http://status.test/crl/1/0.crl",
+        "http://status.test/issuer/1.cer",
+    );
     let tbs = tbs::ca(&CaRequest {
         subject_cn: role,
         organization: Some("Test"),
@@ -403,6 +455,8 @@ fn ca_certificate(
         ext_key_usages: usages,
     })
     .expect("a CA certificate");
-    let signature = signer.sign(SignatureForm::Der, tbs.as_der()).expect("the key signs");
+    let signature = signer
+        .sign(SignatureForm::Der, tbs.as_der())
+        .expect("the key signs");
     assemble(tbs.as_der(), signer.algorithm(), &signature)
 }

@@ -110,7 +110,9 @@ pub(crate) const DEFAULT_NAME: &str = "server";
 
 impl Default for Config {
     fn default() -> Self {
-        let profile = ProfileSection { lifetime: 47 * 24 * 3600 };
+        let profile = ProfileSection {
+            lifetime: 47 * 24 * 3600,
+        };
         Self {
             server: Server::default(),
             listen: Listen::default(),
@@ -127,13 +129,19 @@ impl Default for Config {
 impl Default for Listen {
     fn default() -> Self {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        Self { public: local(8443), status: local(8080), metrics: local(8445) }
+        Self {
+            public: local(8443),
+            status: local(8080),
+            metrics: local(8445),
+        }
     }
 }
 
 impl Default for StoreSection {
     fn default() -> Self {
-        Self { url: "sqlite:chancery.db".to_owned() }
+        Self {
+            url: "sqlite:chancery.db".to_owned(),
+        }
     }
 }
 
@@ -168,7 +176,10 @@ impl Default for GatewaySection {
 
 impl Default for NamesSection {
     fn default() -> Self {
-        Self { allow: vec!["*".to_owned()], deny: Vec::new() }
+        Self {
+            allow: vec!["*".to_owned()],
+            deny: Vec::new(),
+        }
     }
 }
 
@@ -192,7 +203,8 @@ pub(crate) enum ConfigError {
 }
 
 fn place(path: &Option<PathBuf>) -> String {
-    path.as_ref().map_or_else(String::new, |path| format!(" {}", path.display()))
+    path.as_ref()
+        .map_or_else(String::new, |path| format!(" {}", path.display()))
 }
 
 impl Config {
@@ -204,12 +216,16 @@ impl Config {
         let mut table = match path {
             None => toml::Table::new(),
             Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                text.parse::<toml::Table>().map_err(|error| ConfigError::Wrong {
-                    path: Some(path.to_owned()),
-                    message: error.to_string().trim_end().to_owned(),
-                })?
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+                        path: path.to_owned(),
+                        source,
+                    })?;
+                text.parse::<toml::Table>()
+                    .map_err(|error| ConfigError::Wrong {
+                        path: Some(path.to_owned()),
+                        message: error.to_string().trim_end().to_owned(),
+                    })?
             }
         };
         overlay::apply(&mut table, environment)?;
@@ -229,7 +245,9 @@ mod tests {
         let folder = chancery_testkit::TempDir::new("config").expect("a folder");
         let path = folder.path().join("chancery.toml");
         std::fs::write(&path, toml).expect("writes");
-        let pairs = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let pairs = environment
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()));
         Config::load(Some(&path), pairs).map_err(|error| error.to_string())
     }
 
@@ -245,7 +263,10 @@ mod tests {
     #[test]
     fn unknown_keys_are_refused_by_name() {
         let error = load("[validation]\nalow = [\"public\"]\n", &[]).expect_err("refuses");
-        assert!(error.contains("alow") && error.contains("chancery.toml"), "{error}");
+        assert!(
+            error.contains("alow") && error.contains("chancery.toml"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -37,9 +37,13 @@ pub(crate) enum DataError {
     },
     #[error("another chancery runs on {path}; stop it first, or give this one a --data of its own")]
     Taken { path: PathBuf },
-    #[error("the first run in {path} was interrupted before it was done; nothing was issued from it: remove {path} and {path}.sealing-key, and start again")]
+    #[error(
+        "the first run in {path} was interrupted before it was done; nothing was issued from it: remove {path} and {path}.sealing-key, and start again"
+    )]
     Unfinished { path: PathBuf },
-    #[error("{path} has {has} but not {lacks}; put back what is missing from a backup, or, if nothing was ever issued from it, remove {path} and start again")]
+    #[error(
+        "{path} has {has} but not {lacks}; put back what is missing from a backup, or, if nothing was ever issued from it, remove {path} and start again"
+    )]
     Half {
         path: PathBuf,
         has: String,
@@ -50,9 +54,16 @@ pub(crate) enum DataError {
 impl DataFolder {
     /// Makes the folder if need be, and takes it for this process.
     pub(crate) fn take(path: &Path, database: &str) -> Result<Self, DataError> {
-        let io = |source| DataError::Io { path: path.to_owned(), source };
+        let io = |source| DataError::Io {
+            path: path.to_owned(),
+            source,
+        };
         if !path.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(io)?;
         }
         let lock = OpenOptions::new()
             .create(true)
@@ -61,10 +72,15 @@ impl DataFolder {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(io)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| DataError::Taken { path: path.to_owned() })?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| DataError::Taken {
+            path: path.to_owned(),
+        })?;
         let path = path.canonicalize().map_err(io)?;
-        Ok(Self { database: path.join(database), path, _lock: lock })
+        Ok(Self {
+            database: path.join(database),
+            path,
+            _lock: lock,
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -78,7 +94,9 @@ impl DataFolder {
     /// Looks at what is there; whatever is neither nothing nor everything is refused.
     pub(crate) fn contents(&self) -> Result<Contents, DataError> {
         if self.path.join(UNFINISHED).exists() {
-            return Err(DataError::Unfinished { path: self.path.clone() });
+            return Err(DataError::Unfinished {
+                path: self.path.clone(),
+            });
         }
         let parts = [
             ("the store", self.database.exists()),
@@ -87,7 +105,10 @@ impl DataFolder {
         ];
         let names = |wanted: bool| {
             let found = parts.iter().filter(|(_, there)| *there == wanted);
-            found.map(|(name, _)| *name).collect::<Vec<_>>().join(" and ")
+            found
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(" and ")
         };
         match parts.iter().filter(|(_, there)| *there).count() {
             0 => Ok(Contents::Nothing),
@@ -107,24 +128,38 @@ impl DataFolder {
 
     /// Everything is there.
     pub(crate) fn finish(&self) -> Result<(), DataError> {
-        let io = |source| DataError::Io { path: self.path.clone(), source };
+        let io = |source| DataError::Io {
+            path: self.path.clone(),
+            source,
+        };
         fs::remove_file(self.path.join(UNFINISHED)).map_err(io)?;
-        File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(io)
+        File::open(&self.path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io)
     }
 
     /// The folder of the server's own certificate, made if it is not there.
     pub(crate) fn tls_folder(&self) -> Result<PathBuf, DataError> {
         let path = self.path.join("tls");
-        let io = |source| DataError::Io { path: path.clone(), source };
+        let io = |source| DataError::Io {
+            path: path.clone(),
+            source,
+        };
         if !path.is_dir() {
-            fs::DirBuilder::new().mode(0o700).create(&path).map_err(io)?;
+            fs::DirBuilder::new()
+                .mode(0o700)
+                .create(&path)
+                .map_err(io)?;
         }
         Ok(path)
     }
 
     /// Writes a small file whole: beside, synced, renamed.
     pub(crate) fn write_private(&self, name: &str, bytes: &[u8]) -> Result<(), DataError> {
-        let io = |source| DataError::Io { path: self.path.join(name), source };
+        let io = |source| DataError::Io {
+            path: self.path.join(name),
+            source,
+        };
         let target = self.path.join(name);
         let beside = target.with_extension("new");
         let mut file = OpenOptions::new()
@@ -134,10 +169,14 @@ impl DataFolder {
             .mode(0o600)
             .open(&beside)
             .map_err(io)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         fs::rename(&beside, &target).map_err(io)?;
         let parent = target.parent().unwrap_or(&self.path);
-        File::open(parent).and_then(|folder| folder.sync_all()).map_err(io)
+        File::open(parent)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io)
     }
 
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
@@ -167,11 +206,17 @@ mod tests {
         let (_temp, folder) = folder();
         assert_eq!(folder.contents().expect("readable"), Contents::Nothing);
         folder.begin().expect("marked");
-        assert!(matches!(folder.contents(), Err(DataError::Unfinished { .. })));
+        assert!(matches!(
+            folder.contents(),
+            Err(DataError::Unfinished { .. })
+        ));
         folder.finish().expect("unmarked");
         fs::create_dir(folder.path().join("keys")).expect("made");
         let half = folder.contents().expect_err("refused").to_string();
-        assert!(half.contains("the keys") && half.contains("the store"), "{half}");
+        assert!(
+            half.contains("the keys") && half.contains("the store"),
+            "{half}"
+        );
         fs::create_dir(folder.path().join("journal")).expect("made");
         fs::write(folder.database(), b"").expect("written");
         assert_eq!(folder.contents().expect("readable"), Contents::Authority);

@@ -95,7 +95,9 @@ impl World {
     async fn start(folder: &Path, steps: &mut Steps) -> Result<Self, Exit> {
         let zone = Zone::new();
         zone.set_default_a(LOCAL.into());
-        let dns = Dns::start(SocketAddr::from((LOCAL, 0)), zone).await.map_err(Exit::failed)?;
+        let dns = Dns::start(SocketAddr::from((LOCAL, 0)), zone)
+            .await
+            .map_err(Exit::failed)?;
         let ports = Ports::free()?;
         steps.done("a small DNS answers on loopback, where every name is this machine");
         let authority = Authority::start(&folder.join("authority"), &ports, dns.addr()).await?;
@@ -110,7 +112,13 @@ impl World {
             http01: Some(Http01::Listen(SocketAddr::from((LOCAL, ports.http01)))),
             ..Settings::default()
         };
-        Ok(Self { authority, agent: Agent::new(config), root_pem, _dns: dns, state })
+        Ok(Self {
+            authority,
+            agent: Agent::new(config),
+            root_pem,
+            _dns: dns,
+            state,
+        })
     }
 
     async fn life_of_a_certificate(&self, steps: &mut Steps) -> Result<(), Exit> {
@@ -121,16 +129,28 @@ impl World {
             .await
             .map_err(Exit::failed)?;
         let seen = self.seen_by_a_client(&site).await?;
-        expect(seen == first.serial.to_hex(), "the server shows another certificate")?;
+        expect(
+            seen == first.serial.to_hex(),
+            "the server shows another certificate",
+        )?;
         steps.done("a TLS server serves it, and a client verified it against the root");
         let second = self.renew().await?;
-        expect(second.serial != first.serial, "the renewal brought the same certificate")?;
+        expect(
+            second.serial != first.serial,
+            "the renewal brought the same certificate",
+        )?;
         site.replace(&credentials(&second)?);
         let seen = self.seen_by_a_client(&site).await?;
-        expect(seen == second.serial.to_hex(), "the server still shows the old certificate")?;
+        expect(
+            seen == second.serial.to_hex(),
+            "the server still shows the old certificate",
+        )?;
         steps.done("it was renewed with a fresh key, and the client sees the new one");
         let leaf = leaf(&second)?;
-        expect(!self.is_on_its_crl(&leaf).await?, "the new certificate is on the CRL already")?;
+        expect(
+            !self.is_on_its_crl(&leaf).await?,
+            "the new certificate is on the CRL already",
+        )?;
         let revocation = RevokeRequest {
             name: second.name.clone(),
             reason: RevocationReason::Superseded,
@@ -147,7 +167,10 @@ impl World {
     }
 
     async fn renew(&self) -> Result<Installed, Exit> {
-        let request = RenewRequest { force: true, ..RenewRequest::default() };
+        let request = RenewRequest {
+            force: true,
+            ..RenewRequest::default()
+        };
         let mut renewals = self.agent.renew(&request).await.map_err(Exit::failed)?;
         match renewals.pop().map(|renewal| renewal.outcome) {
             Some(RenewalOutcome::Renewed(installed)) => Ok(installed),
@@ -157,12 +180,17 @@ impl World {
     }
 
     async fn seen_by_a_client(&self, site: &TlsSite) -> Result<String, Exit> {
-        let seen = fetch_verified(site.addr(), NAME, &self.root_pem).await.map_err(Exit::failed)?;
+        let seen = fetch_verified(site.addr(), NAME, &self.root_pem)
+            .await
+            .map_err(Exit::failed)?;
         Ok(seen.serial)
     }
 
     async fn is_on_its_crl(&self, leaf: &Certificate) -> Result<bool, Exit> {
-        let url = leaf.crl_urls().first().ok_or_else(|| Exit::failed("it names no CRL"))?;
+        let url = leaf
+            .crl_urls()
+            .first()
+            .ok_or_else(|| Exit::failed("it names no CRL"))?;
         let url = Url::parse(url).map_err(Exit::failed)?;
         let client = HttpClient::new(
             Connector::new(Names::System, Policy::anywhere()),
@@ -183,7 +211,9 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(Exit::failed("the revocation did not show on the CRL in time"))
+        Err(Exit::failed(
+            "the revocation did not show on the CRL in time",
+        ))
     }
 
     fn say_what_next(&self) {
@@ -210,10 +240,16 @@ fn credentials(installed: &Installed) -> Result<Credentials, Exit> {
 fn leaf(installed: &Installed) -> Result<Certificate, Exit> {
     let text = std::fs::read_to_string(installed.folder.join("cert.pem")).map_err(Exit::failed)?;
     let blocks = pem::decode(&text, "CERTIFICATE", 1).map_err(Exit::failed)?;
-    let der = blocks.first().ok_or_else(|| Exit::failed("cert.pem is empty"))?;
+    let der = blocks
+        .first()
+        .ok_or_else(|| Exit::failed("cert.pem is empty"))?;
     Certificate::parse(der).map_err(Exit::failed)
 }
 
 fn expect(holds: bool, otherwise: &str) -> Result<(), Exit> {
-    if holds { Ok(()) } else { Err(Exit::failed(otherwise)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Exit::failed(otherwise))
+    }
 }

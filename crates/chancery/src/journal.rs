@@ -11,10 +11,14 @@ const ISSUERS_MAX: usize = 100;
 
 pub(crate) fn verify(data: &Path, files: &[PathBuf], json: bool) -> Result<(), Exit> {
     let issuers = issuers(data, files)?;
-    let report = chancery_signer::journal::verify(&data.join("journal"), &issuers)
-        .map_err(Exit::failed)?;
+    let report =
+        chancery_signer::journal::verify(&data.join("journal"), &issuers).map_err(Exit::failed)?;
     let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-    let head: String = report.head.iter().map(|byte| format!("{byte:02x}")).collect();
+    let head: String = report
+        .head
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     if json {
         let told = serde_json::json!({
             "entries": report.entries,
@@ -24,7 +28,10 @@ pub(crate) fn verify(data: &Path, files: &[PathBuf], json: bool) -> Result<(), E
         });
         println!("{told}");
     } else {
-        println!("{} entries, the last has number {}, head {head}", report.entries, report.last_sequence);
+        println!(
+            "{} entries, the last has number {}, head {head}",
+            report.entries, report.last_sequence
+        );
         for problem in &problems {
             println!("wrong: {problem}");
         }
@@ -38,8 +45,9 @@ pub(crate) fn verify(data: &Path, files: &[PathBuf], json: bool) -> Result<(), E
 fn issuers(data: &Path, files: &[PathBuf]) -> Result<Vec<IssuerCertificate>, Exit> {
     let mut issuers = Vec::new();
     let mut add = |der: &[u8], path: &Path| {
-        let parsed = IssuerCertificate::parse(der)
-            .map_err(|error| Exit::usage(format!("{} is no CA certificate: {error}", path.display())))?;
+        let parsed = IssuerCertificate::parse(der).map_err(|error| {
+            Exit::usage(format!("{} is no CA certificate: {error}", path.display()))
+        })?;
         issuers.push(parsed);
         Ok(())
     };

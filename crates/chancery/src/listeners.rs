@@ -66,11 +66,17 @@ impl Bound {
         let socket = folder.path().join("admin.sock");
         // Left behind by a process that was killed; the lock says that nobody has it.
         let _ = std::fs::remove_file(&socket);
-        let admin = StdUnixListener::bind(&socket)
-            .map_err(|error| Exit::failed(format!("{} cannot be made: {error}", socket.display())))?;
+        let admin = StdUnixListener::bind(&socket).map_err(|error| {
+            Exit::failed(format!("{} cannot be made: {error}", socket.display()))
+        })?;
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))
             .map_err(Exit::failed)?;
-        Ok(Self { public, status, metrics, admin })
+        Ok(Self {
+            public,
+            status,
+            metrics,
+            admin,
+        })
     }
 
     pub(crate) fn listening(self) -> Result<Listening, Exit> {
@@ -111,6 +117,8 @@ fn tcp(name: &str, address: SocketAddr) -> Result<StdTcpListener, Exit> {
             }
             _ => "choose an address of this machine",
         };
-        Exit::failed(format!("listen.{name} = {address} cannot be used: {error}; {advice}"))
+        Exit::failed(format!(
+            "listen.{name} = {address} cannot be used: {error}; {advice}"
+        ))
     })
 }

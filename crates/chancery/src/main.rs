@@ -183,12 +183,18 @@ pub(crate) struct Exit {
 impl Exit {
     /// Something failed.
     pub(crate) fn failed(sentence: impl std::fmt::Display) -> Self {
-        Self { code: 1, sentence: sentence.to_string() }
+        Self {
+            code: 1,
+            sentence: sentence.to_string(),
+        }
     }
 
     /// The configuration or the command is not right.
     pub(crate) fn usage(sentence: impl std::fmt::Display) -> Self {
-        Self { code: 2, sentence: sentence.to_string() }
+        Self {
+            code: 2,
+            sentence: sentence.to_string(),
+        }
     }
 }
 
@@ -212,21 +218,30 @@ fn run(verb: Verb) -> Result<(), Exit> {
         Verb::CheckConfig { file } => check_config(file.as_deref()),
         Verb::SignerProcess(place) => signer_process::run(&place),
         Verb::Status(server) => operator::status(&server),
-        Verb::Cert(CertVerb::List { revoked, expires_before, server }) => {
-            operator::list_certificates(&server, revoked, expires_before.as_deref())
+        Verb::Cert(CertVerb::List {
+            revoked,
+            expires_before,
+            server,
+        }) => operator::list_certificates(&server, revoked, expires_before.as_deref()),
+        Verb::Cert(CertVerb::Show { serial, server }) => {
+            operator::show_certificate(&server, &serial)
         }
-        Verb::Cert(CertVerb::Show { serial, server }) => operator::show_certificate(&server, &serial),
-        Verb::Cert(CertVerb::Revoke { serial, reason, yes, server }) => {
-            operator::revoke_certificate(&server, &serial, reason.as_deref(), yes)
-        }
+        Verb::Cert(CertVerb::Revoke {
+            serial,
+            reason,
+            yes,
+            server,
+        }) => operator::revoke_certificate(&server, &serial, reason.as_deref(), yes),
         Verb::Order(OrderVerb::List(server)) => operator::list_orders(&server),
         Verb::Order(OrderVerb::Show { id, server }) => operator::show_order(&server, &id),
         Verb::Crl(CrlVerb::List(server)) => operator::list_crls(&server),
         Verb::Doctor { invariants, server } => operator::doctor(&server, invariants),
         Verb::Audit(AuditVerb::Verify(server)) => operator::verify_audit(&server),
-        Verb::Journal(JournalVerb::Verify { data, issuers, json }) => {
-            journal::verify(&data, &issuers, json)
-        }
+        Verb::Journal(JournalVerb::Verify {
+            data,
+            issuers,
+            json,
+        }) => journal::verify(&data, &issuers, json),
     }
 }
 
@@ -240,6 +255,9 @@ pub(crate) fn load_config(file: Option<&Path>) -> Result<(Config, config::Checke
 fn check_config(file: Option<&Path>) -> Result<(), Exit> {
     let (_, checked) = load_config(file)?;
     let gateways: Vec<&str> = checked.gateways.keys().map(String::as_str).collect();
-    println!("the configuration can be used; gateways: {}", gateways.join(", "));
+    println!(
+        "the configuration can be used; gateways: {}",
+        gateways.join(", ")
+    );
     Ok(())
 }

@@ -24,7 +24,11 @@ pub(crate) fn status(server: &Server) -> Result<(), Exit> {
         println!("{told}");
         return Ok(());
     }
-    println!("version {} at {}", text(&told["version"]), text(&told["now"]));
+    println!(
+        "version {} at {}",
+        text(&told["version"]),
+        text(&told["now"])
+    );
     println!("gateways: {}", list(&told["gateways"]));
     for issuer in items(&told["issuers"]) {
         println!(
@@ -34,8 +38,14 @@ pub(crate) fn status(server: &Server) -> Result<(), Exit> {
             text(&issuer["crl_shards"])
         );
     }
-    println!("soonest nextUpdate of a CRL: {}", text(&told["soonest_crl_next_update"]));
-    println!("CRLs waiting: {}, validations under way: {}", told["crls_waiting"], told["validations"]);
+    println!(
+        "soonest nextUpdate of a CRL: {}",
+        text(&told["soonest_crl_next_update"])
+    );
+    println!(
+        "CRLs waiting: {}, validations under way: {}",
+        told["crls_waiting"], told["validations"]
+    );
     Ok(())
 }
 
@@ -80,17 +90,31 @@ pub(crate) fn revoke_certificate(
         return Ok(());
     }
     let body = serde_json::json!({ "reason": reason }).to_string();
-    let told = ask(server, Method::POST, &format!("/api/v1/certificates/{serial}/revoke"), body)?;
+    let told = ask(
+        server,
+        Method::POST,
+        &format!("/api/v1/certificates/{serial}/revoke"),
+        body,
+    )?;
     if server.json {
         println!("{told}");
     } else {
-        println!("revoked {} at {}", text(&told["serial"]), text(&told["revoked_at"]));
+        println!(
+            "revoked {} at {}",
+            text(&told["serial"]),
+            text(&told["revoked_at"])
+        );
     }
     Ok(())
 }
 
 pub(crate) fn list_orders(server: &Server) -> Result<(), Exit> {
-    every(server, "/api/v1/orders", "", &["id", "status", "created", "account", "names"])
+    every(
+        server,
+        "/api/v1/orders",
+        "",
+        &["id", "status", "created", "account", "names"],
+    )
 }
 
 pub(crate) fn show_order(server: &Server, id: &str) -> Result<(), Exit> {
@@ -100,7 +124,14 @@ pub(crate) fn show_order(server: &Server, id: &str) -> Result<(), Exit> {
 }
 
 pub(crate) fn list_crls(server: &Server) -> Result<(), Exit> {
-    let columns = ["issuer", "shard", "number", "this_update", "next_update", "entries"];
+    let columns = [
+        "issuer",
+        "shard",
+        "number",
+        "this_update",
+        "next_update",
+        "entries",
+    ];
     every(server, "/api/v1/crls", "", &columns)
 }
 
@@ -121,7 +152,9 @@ pub(crate) fn doctor(server: &Server, invariants: bool) -> Result<(), Exit> {
     if broken.is_empty() {
         return Ok(());
     }
-    Err(Exit::failed("an invariant is broken; keep a copy of the data folder before anything else is tried"))
+    Err(Exit::failed(
+        "an invariant is broken; keep a copy of the data folder before anything else is tried",
+    ))
 }
 
 /// The invariants that do not hold, for `demo`.
@@ -136,7 +169,11 @@ pub(crate) fn verify_audit(server: &Server) -> Result<(), Exit> {
     if server.json {
         println!("{told}");
     } else if whole {
-        println!("{} blocks, all whole; head {}", told["blocks"], text(&told["head"]));
+        println!(
+            "{} blocks, all whole; head {}",
+            told["blocks"],
+            text(&told["head"])
+        );
     }
     if whole {
         return Ok(());
@@ -217,7 +254,9 @@ fn plain(word: &str) -> Result<&str, Exit> {
     if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(word);
     }
-    Err(Exit::usage(format!("{word:?} is no serial or id; `cert list` and `order list` show them")))
+    Err(Exit::usage(format!(
+        "{word:?} is no serial or id; `cert list` and `order list` show them"
+    )))
 }
 
 fn get(server: &Server, path: &str) -> Result<Value, Exit> {
@@ -253,8 +292,9 @@ async fn exchange(
         ))
     })?;
     let broken = |error: hyper::Error| Exit::failed(format!("the server broke off: {error}"));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
@@ -264,8 +304,12 @@ async fn exchange(
         .map_err(Exit::usage)?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-    let bytes = body.map_err(|error| Exit::failed(format!("the answer broke off: {error}")))?.to_bytes();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
+    let bytes = body
+        .map_err(|error| Exit::failed(format!("the answer broke off: {error}")))?
+        .to_bytes();
     let told = serde_json::from_slice(&bytes)
         .map_err(|error| Exit::failed(format!("the server's answer is no JSON: {error}")))?;
     Ok((status, told))

@@ -31,10 +31,11 @@ pub(crate) async fn obtain(
     if let Some(stored) = stored(engine, folder, names) {
         return Ok(stored);
     }
-    let fresh = engine
-        .server_certificate(names)
-        .await
-        .map_err(|error| Exit::failed(format!("the server's own certificate cannot be made: {error}")))?;
+    let fresh = engine.server_certificate(names).await.map_err(|error| {
+        Exit::failed(format!(
+            "the server's own certificate cannot be made: {error}"
+        ))
+    })?;
     keep(folder, &fresh)?;
     Ok(fresh)
 }
@@ -63,9 +64,13 @@ pub(crate) async fn keep_fresh(
                     renew_at = fresh.renew_at(now);
                     tracing::info!("the server's own certificate was renewed");
                 }
-                Err(exit) => tracing::error!(reason = exit.sentence, "the new certificate is not used"),
+                Err(exit) => {
+                    tracing::error!(reason = exit.sentence, "the new certificate is not used")
+                }
             },
-            Err(error) => tracing::error!(%error, "the server's own certificate cannot be renewed yet"),
+            Err(error) => {
+                tracing::error!(%error, "the server's own certificate cannot be renewed yet")
+            }
         }
     }
 }
@@ -76,30 +81,53 @@ fn renew(
     fresh: &ServerCertificate,
 ) -> Result<(), Exit> {
     let key = fresh.key.to_pkcs8().map_err(Exit::failed)?;
-    identity.replace(fresh.chain.clone(), &key).map_err(Exit::failed)?;
+    identity
+        .replace(fresh.chain.clone(), &key)
+        .map_err(Exit::failed)?;
     keep(folder, fresh)
 }
 
 fn keep(folder: &DataFolder, certificate: &ServerCertificate) -> Result<(), Exit> {
     let key = certificate.key.to_pkcs8().map_err(Exit::failed)?;
-    let chain: String = certificate.chain.iter().map(|der| pem::encode("CERTIFICATE", der)).collect();
-    folder.write_private(KEY_FILE, pem::encode("PRIVATE KEY", &key).as_bytes()).map_err(Exit::failed)?;
-    folder.write_private(CHAIN_FILE, chain.as_bytes()).map_err(Exit::failed)
+    let chain: String = certificate
+        .chain
+        .iter()
+        .map(|der| pem::encode("CERTIFICATE", der))
+        .collect();
+    folder
+        .write_private(KEY_FILE, pem::encode("PRIVATE KEY", &key).as_bytes())
+        .map_err(Exit::failed)?;
+    folder
+        .write_private(CHAIN_FILE, chain.as_bytes())
+        .map_err(Exit::failed)
 }
 
 /// What is stored, if it is whole, for these names, by our issuer, and a third of its life is left.
-fn stored(engine: &Engine, folder: &DataFolder, names: &BTreeSet<San>) -> Option<ServerCertificate> {
-    let read = |name| folder.read(name).and_then(|bytes| String::from_utf8(bytes).ok());
+fn stored(
+    engine: &Engine,
+    folder: &DataFolder,
+    names: &BTreeSet<San>,
+) -> Option<ServerCertificate> {
+    let read = |name| {
+        folder
+            .read(name)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+    };
     let chain = pem::decode(&read(CHAIN_FILE)?, "CERTIFICATE", CHAIN_MAX).ok()?;
     let key = pem::decode(&read(KEY_FILE)?, "PRIVATE KEY", 1).ok()?;
     let key = PrivateKey::from_pkcs8(key.first()?).ok()?;
     let leaf = Certificate::parse(chain.first()?).ok()?;
     let ours = engine.issuers().into_iter().any(|issuer| {
-        leaf.verify_signed_by(issuer.certificate.spki().key()).is_ok()
+        leaf.verify_signed_by(issuer.certificate.spki().key())
+            .is_ok()
     });
     let covers = leaf.sans().iter().cloned().collect::<BTreeSet<_>>() == *names;
     let life = leaf.not_before().seconds_until(leaf.not_after());
     let left = engine.now().seconds_until(leaf.not_after());
     let usable = ours && covers && leaf.spki().key() == key.public() && left > life / 3;
-    usable.then(|| ServerCertificate { chain, not_after: leaf.not_after(), key })
+    usable.then(|| ServerCertificate {
+        chain,
+        not_after: leaf.not_after(),
+        key,
+    })
 }

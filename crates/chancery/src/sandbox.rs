@@ -66,7 +66,11 @@ mod tests {
     #[test]
     fn after_it_the_signers_files_cannot_be_opened_and_the_stores_can() {
         let folder = chancery_testkit::TempDir::new("sandbox").expect("a folder");
-        let (keys, tls, store) = (folder.join("keys"), folder.join("tls"), folder.join("chancery.db"));
+        let (keys, tls, store) = (
+            folder.join("keys"),
+            folder.join("tls"),
+            folder.join("chancery.db"),
+        );
         for made in [&keys, &tls] {
             std::fs::create_dir(made).expect("made");
         }
@@ -77,15 +81,21 @@ mod tests {
         // It holds for a thread and those that it starts, so this one may keep its rights.
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let sandboxed = close_file_system(&tls, std::slice::from_ref(&store)).expect("asked");
+                let sandboxed =
+                    close_file_system(&tls, std::slice::from_ref(&store)).expect("asked");
                 if sandboxed == Sandboxed::NotHere {
                     eprintln!("this kernel has no Landlock; nothing to see");
                     return;
                 }
                 let inner = std::thread::scope(|scope| {
-                    scope.spawn(|| std::fs::read(&key).map_err(|error| error.kind())).join()
+                    scope
+                        .spawn(|| std::fs::read(&key).map_err(|error| error.kind()))
+                        .join()
                 });
-                assert_eq!(inner.expect("ran"), Err(std::io::ErrorKind::PermissionDenied));
+                assert_eq!(
+                    inner.expect("ran"),
+                    Err(std::io::ErrorKind::PermissionDenied)
+                );
                 assert!(std::fs::write(&key, b"y").is_err());
                 assert!(std::fs::remove_file(&key).is_err());
                 assert!(std::fs::write(folder.join("new"), b"y").is_err());

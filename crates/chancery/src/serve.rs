@@ -71,7 +71,9 @@ pub(crate) fn serve(place: &Place) -> Result<(), Exit> {
         folder.finish().map_err(Exit::failed)?;
     }
     let data = folder.path().to_owned();
-    with_signer(place, &data, |socket| serve_with(&config, checked, folder, bound, socket))
+    with_signer(place, &data, |socket| {
+        serve_with(&config, checked, folder, bound, socket)
+    })
 }
 
 /// Starts a signer for as long as `work` lasts.
@@ -87,7 +89,9 @@ fn with_signer(
     done?;
     match ended {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) | Err(_) => Err(Exit::failed("the signer did not end well; its own message stands above")),
+        Ok(_) | Err(_) => Err(Exit::failed(
+            "the signer did not end well; its own message stands above",
+        )),
     }
 }
 
@@ -104,10 +108,14 @@ fn serve_with(
     match sandbox::close_file_system(&tls, held.paths()) {
         Ok(Sandboxed::Yes) => {}
         Ok(Sandboxed::NotHere) => {
-            tracing::warn!("this kernel has no Landlock: the front could open the signer's sealed files");
+            tracing::warn!(
+                "this kernel has no Landlock: the front could open the signer's sealed files"
+            );
         }
         Err(error) => {
-            return Err(Exit::failed(format!("the front cannot give up the signer's files: {error}")));
+            return Err(Exit::failed(format!(
+                "the front cannot give up the signer's files: {error}"
+            )));
         }
     }
     let runtime = runtime(tokio::runtime::Builder::new_multi_thread())?;
@@ -157,8 +165,11 @@ fn make_authority(
 }
 
 fn open_store(folder: &DataFolder) -> Result<SqliteStore, Exit> {
-    SqliteStore::open(SqliteOptions { node: NODE, ..SqliteOptions::new(folder.database()) })
-        .map_err(Exit::failed)
+    SqliteStore::open(SqliteOptions {
+        node: NODE,
+        ..SqliteOptions::new(folder.database())
+    })
+    .map_err(Exit::failed)
 }
 
 /// Everything that runs behind the listeners.
@@ -231,34 +242,51 @@ async fn make(
     bases: &Bases,
 ) -> Result<(), Exit> {
     let plan = FirstRunPlan {
-        organization: config.server.organization.clone().unwrap_or_else(|| ORGANIZATION.to_owned()),
+        organization: config
+            .server
+            .organization
+            .clone()
+            .unwrap_or_else(|| ORGANIZATION.to_owned()),
         status_url: bases.status.clone(),
     };
     let made = first_run(store, signer, SystemClock.now(), &SystemEntropy, &plan)
         .await
         .map_err(Exit::failed)?;
     let root = pem::encode("CERTIFICATE", &made.root);
-    folder.write_private("root.pem", root.as_bytes()).map_err(Exit::failed)?;
-    let fingerprint: Vec<String> =
-        sha256(&made.root).iter().map(|byte| format!("{byte:02X}")).collect();
+    folder
+        .write_private("root.pem", root.as_bytes())
+        .map_err(Exit::failed)?;
+    let fingerprint: Vec<String> = sha256(&made.root)
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
     let path = folder.path().display();
     println!("made a new authority in {path}:");
     println!("  root certificate  {path}/root.pem (give it to every client)");
     println!("  its SHA-256       {}", fingerprint.join(":"));
-    println!("  keys              {path}/keys, sealed; the sealing key is {path}.sealing-key unless configured otherwise");
+    println!(
+        "  keys              {path}/keys, sealed; the sealing key is {path}.sealing-key unless configured otherwise"
+    );
     println!("  keep apart        back up {path} and the sealing key to different places");
     Ok(())
 }
 
 async fn url_key(store: &dyn Store) -> Result<[u8; 16], Exit> {
-    let setting = store.setting(SettingName::UrlKey).await.map_err(Exit::failed)?;
+    let setting = store
+        .setting(SettingName::UrlKey)
+        .await
+        .map_err(Exit::failed)?;
     let key = setting.and_then(|setting| setting.value.try_into().ok());
-    key.ok_or_else(|| Exit::failed("the store has no URL key; put back the chancery.db that belongs to keys/"))
+    key.ok_or_else(|| {
+        Exit::failed("the store has no URL key; put back the chancery.db that belongs to keys/")
+    })
 }
 
 /// The names of the server's own certificate: the host in its URL, and the address it listens on.
 fn server_names(acme_base: &str, listeners: &Listeners) -> Result<BTreeSet<San>, Exit> {
-    let host = acme_base.trim_start_matches("https://").trim_end_matches('/');
+    let host = acme_base
+        .trim_start_matches("https://")
+        .trim_end_matches('/');
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => host,
@@ -268,8 +296,9 @@ fn server_names(acme_base: &str, listeners: &Listeners) -> Result<BTreeSet<San>,
     match host.parse::<IpAddr>() {
         Ok(address) => names.insert(San::Ip(address)),
         Err(_) => {
-            let name = DnsName::parse(host)
-                .map_err(|error| Exit::usage(format!("server.url has the host {host:?}: {error}")))?;
+            let name = DnsName::parse(host).map_err(|error| {
+                Exit::usage(format!("server.url has the host {host:?}: {error}"))
+            })?;
             names.insert(San::Dns(name))
         }
     };
@@ -282,11 +311,7 @@ fn server_names(acme_base: &str, listeners: &Listeners) -> Result<BTreeSet<San>,
 }
 
 impl Started {
-    async fn serve(
-        self,
-        bound: Listening,
-        signer_line: &mut SignerLine,
-    ) -> Result<(), Exit> {
+    async fn serve(self, bound: Listening, signer_line: &mut SignerLine) -> Result<(), Exit> {
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::new(HttpMetrics::default());
         let tls = TlsAcceptor::from(self.identity.config().map_err(Exit::failed)?);
@@ -294,15 +319,41 @@ impl Started {
         SystemEntropy.fill(&mut epoch);
         let nonces = Nonces::new(NODE, u32::from_be_bytes(epoch), &SystemEntropy);
         let engine = &self.engine;
-        let acme = Arc::new(AcmeFront::new(Arc::clone(engine), nonces, self.urls, Arc::clone(&metrics)));
+        let acme = Arc::new(AcmeFront::new(
+            Arc::clone(engine),
+            nonces,
+            self.urls,
+            Arc::clone(&metrics),
+        ));
         let status = Arc::new(StatusFront::new(Arc::clone(engine), Arc::clone(&metrics)));
         let health = Arc::new(HealthFront::new(Arc::clone(engine), metrics));
-        let api = Arc::new(ApiFront::new(Arc::clone(engine), rustix::process::getuid().as_raw()));
+        let api = Arc::new(ApiFront::new(
+            Arc::clone(engine),
+            rustix::process::getuid().as_raw(),
+        ));
         let limits = || self.limits.clone();
         let mut listeners = tokio::task::JoinSet::new();
-        listeners.spawn(serve_tcp(bound.public, Some(tls), acme, limits(), stopped.clone()));
-        listeners.spawn(serve_tcp(bound.status, None, status, limits(), stopped.clone()));
-        listeners.spawn(serve_tcp(bound.metrics, None, health, limits(), stopped.clone()));
+        listeners.spawn(serve_tcp(
+            bound.public,
+            Some(tls),
+            acme,
+            limits(),
+            stopped.clone(),
+        ));
+        listeners.spawn(serve_tcp(
+            bound.status,
+            None,
+            status,
+            limits(),
+            stopped.clone(),
+        ));
+        listeners.spawn(serve_tcp(
+            bound.metrics,
+            None,
+            health,
+            limits(),
+            stopped.clone(),
+        ));
         listeners.spawn(serve_unix(bound.admin, api, limits(), stopped.clone()));
         listeners.spawn(own_certificate::keep_fresh(
             Arc::clone(engine),

@@ -11,14 +11,17 @@ use crate::{Exit, Place, load_config};
 
 /// Starts the signer; to be called before anything else is opened, so that it inherits nothing.
 pub(crate) fn start(place: &Place, data: &Path) -> Result<(Child, UnixStream), Exit> {
-    let failed = |error: std::io::Error| Exit::failed(format!("the signer cannot be started: {error}"));
+    let failed =
+        |error: std::io::Error| Exit::failed(format!("the signer cannot be started: {error}"));
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     command.arg("signer-process").arg("--data").arg(data);
     if let Some(config) = &place.config {
         command.arg("--config").arg(config);
     }
-    command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null());
+    command
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null());
     Ok((command.spawn().map_err(failed)?, ours))
 }
 

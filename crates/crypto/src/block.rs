@@ -1,4 +1,6 @@
-use aws_lc_rs::cipher::{AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_128, DecryptingKey, DecryptionContext, EncryptingKey, UnboundCipherKey,
+};
 
 /// Bytes in one block.
 pub const BLOCK_LEN: usize = 16;
@@ -29,7 +31,9 @@ impl BlockCipher {
     /// Encrypts one block.
     #[must_use]
     pub fn encrypt(&self, mut block: [u8; BLOCK_LEN]) -> [u8; BLOCK_LEN] {
-        self.encrypting.encrypt(&mut block).expect("one whole block encrypts");
+        self.encrypting
+            .encrypt(&mut block)
+            .expect("one whole block encrypts");
         block
     }
 

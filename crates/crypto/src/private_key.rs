@@ -2,9 +2,10 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
-    ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
-    EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED_SIGNING,
+    ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+    ECDSA_P521_SHA512_ASN1_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
 };
 use zeroize::Zeroizing;
 
@@ -76,7 +77,10 @@ impl PrivateKey {
             if let (Ok(der), Ok(fixed)) = (read(SignatureForm::Der), read(SignatureForm::Fixed)) {
                 let public = PublicKey::ec(curve, der.public_key().as_ref())?;
                 return Ok(Self {
-                    pair: Pair::Ec { der: Box::new(der), fixed: Box::new(fixed) },
+                    pair: Pair::Ec {
+                        der: Box::new(der),
+                        fixed: Box::new(fixed),
+                    },
                     public,
                 });
             }
@@ -97,9 +101,10 @@ impl PrivateKey {
         let failed = |_| CryptoError::SigningFailed;
         let bytes = match &self.pair {
             Pair::Ec { der, .. } => der.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
-            Pair::Rsa(pair) => {
-                AsDer::<Pkcs8V1Der<'_>>::as_der(pair.as_ref()).map_err(failed)?.as_ref().to_vec()
-            }
+            Pair::Rsa(pair) => AsDer::<Pkcs8V1Der<'_>>::as_der(pair.as_ref())
+                .map_err(failed)?
+                .as_ref()
+                .to_vec(),
             Pair::Ed25519(pair) => pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec(),
         };
         Ok(Zeroizing::new(bytes))
@@ -125,20 +130,24 @@ impl PrivateKey {
         let failed = |_| CryptoError::SigningFailed;
         let random = SystemRandom::new();
         match (&self.pair, form) {
-            (Pair::Ec { der, .. }, SignatureForm::Der) => {
-                der.sign(&random, message).map(|s| s.as_ref().to_vec()).map_err(failed)
-            }
-            (Pair::Ec { fixed, .. }, SignatureForm::Fixed) => {
-                fixed.sign(&random, message).map(|s| s.as_ref().to_vec()).map_err(failed)
-            }
+            (Pair::Ec { der, .. }, SignatureForm::Der) => der
+                .sign(&random, message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(failed),
+            (Pair::Ec { fixed, .. }, SignatureForm::Fixed) => fixed
+                .sign(&random, message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(failed),
             (Pair::Rsa(pair), _) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(failed)?;
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
+                    .map_err(failed)?;
                 Ok(signature)
             }
-            (Pair::Ed25519(pair), _) => {
-                pair.try_sign(message).map(|s| s.as_ref().to_vec()).map_err(failed)
-            }
+            (Pair::Ed25519(pair), _) => pair
+                .try_sign(message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(failed),
         }
     }
 
@@ -149,15 +158,21 @@ impl PrivateKey {
     }
 
     fn from_rsa(pair: RsaKeyPair) -> Result<Self, CryptoError> {
-        let (modulus, exponent) = rsa_numbers(pair.public_key().as_ref())
-            .ok_or(CryptoError::MalformedPrivateKey)?;
+        let (modulus, exponent) =
+            rsa_numbers(pair.public_key().as_ref()).ok_or(CryptoError::MalformedPrivateKey)?;
         let public = PublicKey::rsa(modulus, exponent)?;
-        Ok(Self { pair: Pair::Rsa(Box::new(pair)), public })
+        Ok(Self {
+            pair: Pair::Rsa(Box::new(pair)),
+            public,
+        })
     }
 
     fn from_ed25519(pair: Ed25519KeyPair) -> Result<Self, CryptoError> {
         let public = PublicKey::ed25519(pair.public_key().as_ref())?;
-        Ok(Self { pair: Pair::Ed25519(Box::new(pair)), public })
+        Ok(Self {
+            pair: Pair::Ed25519(Box::new(pair)),
+            public,
+        })
     }
 }
 
@@ -184,7 +199,10 @@ fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (modulus, rest) = element(sequence, 0x02)?;
     let (exponent, _) = element(rest, 0x02)?;
     let unsigned = |number: &'_ [u8]| number.iter().take_while(|byte| **byte == 0).count();
-    Some((modulus.get(unsigned(modulus)..)?, exponent.get(unsigned(exponent)..)?))
+    Some((
+        modulus.get(unsigned(modulus)..)?,
+        exponent.get(unsigned(exponent)..)?,
+    ))
 }
 
 fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
@@ -195,7 +213,12 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         (length_octets, rest)
     } else {
         let (octets, rest) = rest.split_at_checked(length_octets)?;
-        (octets.iter().fold(0_usize, |length, octet| (length << 8) | usize::from(*octet)), rest)
+        (
+            octets
+                .iter()
+                .fold(0_usize, |length, octet| (length << 8) | usize::from(*octet)),
+            rest,
+        )
     };
     (*found == tag).then_some(())?;
     rest.split_at_checked(length)
@@ -222,10 +245,14 @@ mod tests {
             for form in [SignatureForm::Der, SignatureForm::Fixed] {
                 let signature = copy.sign(form, b"message").expect("signs");
                 let check = |message: &[u8], signature: &[u8]| {
-                    key.public().verify(key.algorithm(), form, message, signature)
+                    key.public()
+                        .verify(key.algorithm(), form, message, signature)
                 };
                 assert_eq!(check(b"message", &signature), Ok(()), "{kind:?} {form:?}");
-                assert_eq!(check(b"massage", &signature), Err(CryptoError::BadSignature));
+                assert_eq!(
+                    check(b"massage", &signature),
+                    Err(CryptoError::BadSignature)
+                );
                 assert_eq!(check(b"message", &[]), Err(CryptoError::BadSignature));
             }
         }
@@ -252,13 +279,20 @@ mod tests {
     #[test]
     fn points_off_the_curve_at_infinity_and_compressed_are_refused() {
         let key = PrivateKey::generate(KeyKind::Ec(Curve::P256)).expect("generates");
-        let KeyParts::Ec { point, .. } = key.public().parts() else { panic!("an EC key") };
-        let malformed = Err(CryptoError::MalformedKey { kind: "elliptic-curve" });
+        let KeyParts::Ec { point, .. } = key.public().parts() else {
+            panic!("an EC key")
+        };
+        let malformed = Err(CryptoError::MalformedKey {
+            kind: "elliptic-curve",
+        });
         let mut off_curve = point.to_vec();
         *off_curve.last_mut().expect("not empty") ^= 1;
         assert_eq!(PublicKey::ec(Curve::P256, &off_curve), malformed);
         assert_eq!(PublicKey::ec(Curve::P256, &[0]), malformed);
-        assert_eq!(PublicKey::ec(Curve::P256, &[&[2], &point[1..33]].concat()), malformed);
+        assert_eq!(
+            PublicKey::ec(Curve::P256, &[&[2], &point[1..33]].concat()),
+            malformed
+        );
         assert_eq!(PublicKey::ec(Curve::P384, point), malformed);
     }
 

@@ -93,11 +93,16 @@ impl PublicKey {
     /// # Errors
     /// [`CryptoError::MalformedKey`] for a compressed or wrong-length point, infinity, or a point off the curve.
     pub fn ec(curve: Curve, point: &[u8]) -> Result<Self, CryptoError> {
-        let malformed = CryptoError::MalformedKey { kind: "elliptic-curve" };
+        let malformed = CryptoError::MalformedKey {
+            kind: "elliptic-curve",
+        };
         if point.first() != Some(&4) || point.len() != 1 + 2 * curve.coordinate_len() {
             return Err(malformed);
         }
-        let key = Self(Parts::Ec { curve, point: point.to_vec() });
+        let key = Self(Parts::Ec {
+            curve,
+            point: point.to_vec(),
+        });
         // Decoding is what proves that the point lies on the curve.
         key.decode(ecdsa_der(curve, SignatureAlgorithm::EcdsaSha256).ok_or(malformed)?)?;
         Ok(key)
@@ -109,7 +114,10 @@ impl PublicKey {
     /// The policy's variants of [`CryptoError`].
     pub fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, CryptoError> {
         rsa_policy::check(modulus, exponent)?;
-        Ok(Self(Parts::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec() }))
+        Ok(Self(Parts::Rsa {
+            modulus: modulus.to_vec(),
+            exponent: exponent.to_vec(),
+        }))
     }
 
     /// An Ed25519 key.
@@ -131,7 +139,10 @@ impl PublicKey {
     #[must_use]
     pub fn parts(&self) -> KeyParts<'_> {
         match &self.0 {
-            Parts::Ec { curve, point } => KeyParts::Ec { curve: *curve, point },
+            Parts::Ec { curve, point } => KeyParts::Ec {
+                curve: *curve,
+                point,
+            },
             Parts::Rsa { modulus, exponent } => KeyParts::Rsa { modulus, exponent },
             Parts::Ed25519(bytes) => KeyParts::Ed25519(bytes),
         }
@@ -141,9 +152,15 @@ impl PublicKey {
     #[must_use]
     pub fn default_algorithm(&self) -> SignatureAlgorithm {
         match &self.0 {
-            Parts::Ec { curve: Curve::P256, .. } => SignatureAlgorithm::EcdsaSha256,
-            Parts::Ec { curve: Curve::P384, .. } => SignatureAlgorithm::EcdsaSha384,
-            Parts::Ec { curve: Curve::P521, .. } => SignatureAlgorithm::EcdsaSha512,
+            Parts::Ec {
+                curve: Curve::P256, ..
+            } => SignatureAlgorithm::EcdsaSha256,
+            Parts::Ec {
+                curve: Curve::P384, ..
+            } => SignatureAlgorithm::EcdsaSha384,
+            Parts::Ec {
+                curve: Curve::P521, ..
+            } => SignatureAlgorithm::EcdsaSha512,
             Parts::Rsa { .. } => SignatureAlgorithm::RsaSha256,
             Parts::Ed25519(_) => SignatureAlgorithm::Ed25519,
         }
@@ -205,8 +222,16 @@ fn small_order(encoded: &[u8; 32]) -> bool {
     y[31] &= 0x7f;
     let mut one = [0; 32];
     one[0] = 1;
-    [[0; 32], one, near_p(0xec), near_p(0xed), near_p(0xee), ORDER_EIGHT_A, ORDER_EIGHT_B]
-        .contains(&y)
+    [
+        [0; 32],
+        one,
+        near_p(0xec),
+        near_p(0xed),
+        near_p(0xee),
+        ORDER_EIGHT_A,
+        ORDER_EIGHT_B,
+    ]
+    .contains(&y)
 }
 
 /// A public key decoded for one algorithm: the work of decoding is paid once.
@@ -238,9 +263,12 @@ impl Verifier {
                     SignatureAlgorithm::RsaSha512 => &lib::RSA_PKCS1_2048_8192_SHA512,
                     _ => return Err(CryptoError::AlgorithmMismatch),
                 };
-                lib::RsaPublicKeyComponents { n: modulus, e: exponent }
-                    .to_parsed_public_key(parameters)
-                    .map_err(|_| CryptoError::MalformedKey { kind: "RSA" })?
+                lib::RsaPublicKeyComponents {
+                    n: modulus,
+                    e: exponent,
+                }
+                .to_parsed_public_key(parameters)
+                .map_err(|_| CryptoError::MalformedKey { kind: "RSA" })?
             }
             Parts::Ed25519(_) => match algorithm {
                 SignatureAlgorithm::Ed25519 => key.decode(&lib::ED25519)?,
@@ -255,7 +283,9 @@ impl Verifier {
     /// # Errors
     /// [`CryptoError::BadSignature`].
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-        self.0.verify_sig(message, signature).map_err(|_| CryptoError::BadSignature)
+        self.0
+            .verify_sig(message, signature)
+            .map_err(|_| CryptoError::BadSignature)
     }
 }
 

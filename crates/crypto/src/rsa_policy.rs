@@ -23,7 +23,9 @@ pub(crate) fn check(modulus: &[u8], exponent: &[u8]) -> Result<(), CryptoError> 
     if exponent.len() > 4 {
         return Err(CryptoError::RsaExponent);
     }
-    let exponent = exponent.iter().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let exponent = exponent
+        .iter()
+        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
     if exponent < 65537 || exponent % 2 == 0 {
         return Err(CryptoError::RsaExponent);
     }
@@ -67,9 +69,13 @@ fn small_primes() -> impl Iterator<Item = u32> {
 fn remainder(modulus: &[u8], divisor: u32) -> u32 {
     let divisor = u64::from(divisor);
     let (head, words) = modulus.split_at(modulus.len() % 4);
-    let mut rest = head.iter().fold(0_u64, |rest, byte| ((rest << 8) | u64::from(*byte)) % divisor);
+    let mut rest = head.iter().fold(0_u64, |rest, byte| {
+        ((rest << 8) | u64::from(*byte)) % divisor
+    });
     for word in words.chunks_exact(4) {
-        let word = word.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
+        let word = word
+            .iter()
+            .fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
         rest = ((rest << 32) | word) % divisor;
     }
     u32::try_from(rest).unwrap_or(u32::MAX)
@@ -94,8 +100,14 @@ mod tests {
 
     #[test]
     fn sizes_outside_2048_to_4096_bits_are_refused() {
-        assert_eq!(check(&modulus(128, 1), &F4), Err(CryptoError::RsaSize { bits: 1024 }));
-        assert_eq!(check(&modulus(2048, 1), &F4), Err(CryptoError::RsaSize { bits: 16384 }));
+        assert_eq!(
+            check(&modulus(128, 1), &F4),
+            Err(CryptoError::RsaSize { bits: 1024 })
+        );
+        assert_eq!(
+            check(&modulus(2048, 1), &F4),
+            Err(CryptoError::RsaSize { bits: 16384 })
+        );
         let mut short = modulus(256, 1);
         short[0] = 0x40;
         assert_eq!(check(&short, &F4), Err(CryptoError::RsaSize { bits: 2047 }));
@@ -104,18 +116,36 @@ mod tests {
     #[test]
     fn exponents_other_than_odd_32_bit_numbers_from_f4_are_refused() {
         let n = modulus(256, 1);
-        for bad in [&[1][..], &[3], &[1, 0, 0], &[1, 0, 2], &[1, 0, 0, 0, 0, 0, 0, 0, 1]] {
+        for bad in [
+            &[1][..],
+            &[3],
+            &[1, 0, 0],
+            &[1, 0, 2],
+            &[1, 0, 0, 0, 0, 0, 0, 0, 1],
+        ] {
             assert_eq!(check(&n, bad), Err(CryptoError::RsaExponent), "{bad:?}");
         }
-        assert_eq!(check(&n, &[]), Err(CryptoError::MalformedKey { kind: "RSA" }));
-        assert_eq!(check(&n, &[0, 1, 0, 1]), Err(CryptoError::MalformedKey { kind: "RSA" }));
+        assert_eq!(
+            check(&n, &[]),
+            Err(CryptoError::MalformedKey { kind: "RSA" })
+        );
+        assert_eq!(
+            check(&n, &[0, 1, 0, 1]),
+            Err(CryptoError::MalformedKey { kind: "RSA" })
+        );
     }
 
     #[test]
     fn an_even_modulus_and_one_with_a_small_factor_are_refused() {
-        assert_eq!(check(&modulus(256, 2), &F4), Err(CryptoError::RsaSmallFactor { factor: 2 }));
+        assert_eq!(
+            check(&modulus(256, 2), &F4),
+            Err(CryptoError::RsaSmallFactor { factor: 2 })
+        );
         // 2^2047 + 1 is divisible by 3, as every odd power of two plus one is.
-        assert_eq!(check(&modulus(256, 1), &F4), Err(CryptoError::RsaSmallFactor { factor: 3 }));
+        assert_eq!(
+            check(&modulus(256, 1), &F4),
+            Err(CryptoError::RsaSmallFactor { factor: 3 })
+        );
     }
 
     #[test]

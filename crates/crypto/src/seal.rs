@@ -43,12 +43,17 @@ impl SealingKey {
     /// # Errors
     /// [`CryptoError::DoesNotOpen`] for another key, another context or changed bytes.
     pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        let (nonce, body) =
-            sealed.split_first_chunk::<NONCE_LEN>().ok_or(CryptoError::DoesNotOpen)?;
+        let (nonce, body) = sealed
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or(CryptoError::DoesNotOpen)?;
         let mut body = Zeroizing::new(body.to_vec());
         let plain_len = self
             .0
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut body)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(context),
+                &mut body,
+            )
             .map_err(|_| CryptoError::DoesNotOpen)?
             .len();
         body.truncate(plain_len);
@@ -85,18 +90,33 @@ mod tests {
     fn a_sealed_value_opens_only_with_its_key_and_context() {
         let key = SealingKey::new(&[7; 32]);
         let sealed = key.seal(b"issuer.key", b"secret", &SystemEntropy);
-        assert_eq!(key.open(b"issuer.key", &sealed).expect("opens").as_slice(), b"secret");
-        assert_eq!(key.open(b"root.key", &sealed), Err(CryptoError::DoesNotOpen));
+        assert_eq!(
+            key.open(b"issuer.key", &sealed).expect("opens").as_slice(),
+            b"secret"
+        );
+        assert_eq!(
+            key.open(b"root.key", &sealed),
+            Err(CryptoError::DoesNotOpen)
+        );
         let other = SealingKey::new(&[8; 32]);
-        assert_eq!(other.open(b"issuer.key", &sealed), Err(CryptoError::DoesNotOpen));
+        assert_eq!(
+            other.open(b"issuer.key", &sealed),
+            Err(CryptoError::DoesNotOpen)
+        );
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             if let Some(byte) = changed.get_mut(at) {
                 *byte ^= 1;
             }
-            assert_eq!(key.open(b"issuer.key", &changed), Err(CryptoError::DoesNotOpen));
+            assert_eq!(
+                key.open(b"issuer.key", &changed),
+                Err(CryptoError::DoesNotOpen)
+            );
         }
-        assert_eq!(key.open(b"issuer.key", b"short"), Err(CryptoError::DoesNotOpen));
+        assert_eq!(
+            key.open(b"issuer.key", b"short"),
+            Err(CryptoError::DoesNotOpen)
+        );
     }
 
     #[test]

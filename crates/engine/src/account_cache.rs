@@ -45,7 +45,10 @@ struct Generations {
 
 impl AccountCache {
     pub(crate) fn get(&self, id: AccountId) -> Option<Arc<LiveAccount>> {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = generations.young.get(&id) {
             return Some(Arc::clone(found));
         }
@@ -55,11 +58,17 @@ impl AccountCache {
     }
 
     pub(crate) fn put(&self, live: Arc<LiveAccount>) {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner).insert(live);
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(live);
     }
 
     pub(crate) fn forget(&self, id: AccountId) {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         generations.young.remove(&id);
         generations.old.remove(&id);
     }

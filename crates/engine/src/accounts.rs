@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use chancery_authority::account::{Account, KeyTag, Registration};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{
-    AccountId, Action, Change, Object, Outcome, Refusal, Subject, authorize,
-};
+use chancery_authority::{AccountId, Action, Change, Object, Outcome, Refusal, Subject, authorize};
 use chancery_jose::{Jwk, JwsKey};
 
 use crate::account_cache::LiveAccount;
@@ -65,8 +63,7 @@ impl Engine {
             OnMissing::Create(registration) => registration,
         };
         let id = AccountId(self.next_id());
-        let change =
-            Account::create(self.now(), id, gateway, key.to_json(), tag, registration)?;
+        let change = Account::create(self.now(), id, gateway, key.to_json(), tag, registration)?;
         match self.apply(change).await? {
             Outcome::Applied => {
                 let account = self.store.account(id).await?.ok_or(Denied::NotYours)?;
@@ -74,8 +71,11 @@ impl Engine {
             }
             // The same key registered at the same moment: one of the two requests made the account.
             Outcome::Conflict => {
-                let account =
-                    self.store.account_by_key(tag).await?.ok_or(EngineError::Contended)?;
+                let account = self
+                    .store
+                    .account_by_key(tag)
+                    .await?
+                    .ok_or(EngineError::Contended)?;
                 self.existing(account)
             }
         }
@@ -90,18 +90,19 @@ impl Engine {
         by: &Account,
         contact: &[String],
     ) -> Result<Arc<LiveAccount>, EngineError> {
-        self.move_account(by, |account| account.with_contact(self.now(), contact.to_vec())).await
+        self.move_account(by, |account| {
+            account.with_contact(self.now(), contact.to_vec())
+        })
+        .await
     }
 
     /// Ends the account for good (§7.3.6).
     ///
     /// # Errors
     /// [`Refusal`], store errors.
-    pub async fn deactivate_account(
-        &self,
-        by: &Account,
-    ) -> Result<Arc<LiveAccount>, EngineError> {
-        self.move_account(by, |account| account.deactivated(self.now())).await
+    pub async fn deactivate_account(&self, by: &Account) -> Result<Arc<LiveAccount>, EngineError> {
+        self.move_account(by, |account| account.deactivated(self.now()))
+            .await
     }
 
     async fn move_account(
@@ -111,10 +112,17 @@ impl Engine {
     ) -> Result<Arc<LiveAccount>, EngineError> {
         for _ in 0..TRIES_MAX {
             let account = self.store.account(by.id).await?.ok_or(Denied::NotYours)?;
-            authorize(Subject::Account(&account), Action::Write, Object::Account(account.id))?;
+            authorize(
+                Subject::Account(&account),
+                Action::Write,
+                Object::Account(account.id),
+            )?;
             if self.apply(change(&account)).await? == Outcome::Applied {
                 self.accounts.forget(account.id);
-                return self.account(account.id).await?.ok_or_else(|| Denied::NotYours.into());
+                return self
+                    .account(account.id)
+                    .await?
+                    .ok_or_else(|| Denied::NotYours.into());
             }
         }
         Err(EngineError::Contended)

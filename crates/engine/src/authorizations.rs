@@ -1,15 +1,16 @@
 //! Authorizations: look at, answer, validate (RFC 8555 §7.5).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_acme::{Token, key_authorization};
 use chancery_authority::account::Account;
-use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState, Finding};
+use chancery_authority::authorization::{
+    Authorization, AuthorizationState, ChallengeState, Finding,
+};
 use chancery_authority::proof::{Assignment, FailureKind, ProofFailure};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{
-    Action, AuthorizationId, Object, Outcome, Refusal, Subject, authorize,
-};
+use chancery_authority::{Action, AuthorizationId, Object, Outcome, Refusal, Subject, authorize};
 use chancery_pki::San;
 
 use crate::orders::POLL_WAIT;
@@ -33,7 +34,7 @@ impl Engine {
         &self,
         by: &Account,
         id: AuthorizationId,
-    ) -> Result<Authorization, EngineError> {
+    ) -> Result<Arc<Authorization>, EngineError> {
         let found = self.own_authorization(by, id).await?;
         if !is_under_way(&found) {
             return Ok(found);
@@ -57,9 +58,13 @@ impl Engine {
         &self,
         by: &Account,
         id: AuthorizationId,
-    ) -> Result<Authorization, EngineError> {
-        let found = self.store.authorization(id).await?.ok_or(Denied::NotYours)?;
-        authorize(Subject::Account(by), Action::Write, Object::Authorization(&found))?;
+    ) -> Result<Arc<Authorization>, EngineError> {
+        let found = self.find_authorization(id).await?.ok_or(Denied::NotYours)?;
+        authorize(
+            Subject::Account(by),
+            Action::Write,
+            Object::Authorization(&found),
+        )?;
         Ok(found)
     }
 
@@ -72,7 +77,7 @@ impl Engine {
         by: &Account,
         id: AuthorizationId,
         challenge: u8,
-    ) -> Result<Authorization, EngineError> {
+    ) -> Result<Arc<Authorization>, EngineError> {
         for _ in 0..TRIES_MAX {
             let found = self.own_authorization(by, id).await?;
             let decision = found.respond(self.now(), challenge)?;
@@ -81,7 +86,10 @@ impl Engine {
             }
             if self.validations_queued() >= VALIDATIONS_QUEUED_MAX {
                 let what = "too many validations are waiting";
-                return Err(EngineError::Busy { what, retry_after_secs: 10 });
+                return Err(EngineError::Busy {
+                    what,
+                    retry_after_secs: 10,
+                });
             }
             if self.commit(decision).await? == Outcome::Applied {
                 return self.own_authorization(by, id).await;
@@ -98,10 +106,13 @@ impl Engine {
         &self,
         by: &Account,
         id: AuthorizationId,
-    ) -> Result<Authorization, EngineError> {
+    ) -> Result<Arc<Authorization>, EngineError> {
         for _ in 0..TRIES_MAX {
             let found = self.own_authorization(by, id).await?;
-            let order = self.store.order(found.order).await?.ok_or(Denied::NotYours)?;
+            let order = self
+                .find_order(found.order)
+                .await?
+                .ok_or(Denied::NotYours)?;
             let decision = found.deactivate(self.now(), &order)?;
             if self.commit(decision).await? == Outcome::Applied {
                 return self.own_authorization(by, id).await;
@@ -116,15 +127,22 @@ impl Engine {
         id: AuthorizationId,
         challenge: u8,
     ) -> Result<(), EngineError> {
-        let Some(found) = self.store.authorization(id).await? else { return Ok(()) };
-        let Some(assignment) = self.assignment(&found, challenge).await? else { return Ok(()) };
+        let Some(found) = self.find_authorization(id).await? else {
+            return Ok(());
+        };
+        let Some(assignment) = self.assignment(&found, challenge).await? else {
+            return Ok(());
+        };
         let proving = self.prover.prove(&assignment, || self.now());
         let finding = match tokio::time::timeout(ATTEMPT_DEADLINE, proving).await {
             Ok(Ok(proof)) => Finding::Proved(proof),
             Ok(Err(failure)) => Finding::Failed(failure),
             Err(_) => Finding::Failed(ProofFailure {
                 kind: FailureKind::Connection,
-                detail: format!("validation took longer than {} s", ATTEMPT_DEADLINE.as_secs()),
+                detail: format!(
+                    "validation took longer than {} s",
+                    ATTEMPT_DEADLINE.as_secs()
+                ),
                 observations: Vec::new(),
             }),
         };
@@ -140,8 +158,12 @@ impl Engine {
     ) -> Result<(), EngineError> {
         // Several names of one order are validated at once, and each success moves the order: conflicts are expected here.
         for _ in 0..SETTLE_TRIES_MAX {
-            let Some(found) = self.store.authorization(id).await? else { return Ok(()) };
-            let Some(order) = self.store.order(found.order).await? else { return Ok(()) };
+            let Some(found) = self.find_authorization(id).await? else {
+                return Ok(());
+            };
+            let Some(order) = self.find_order(found.order).await? else {
+                return Ok(());
+            };
             let decision = match found.on_finding(self.now(), challenge, finding.clone(), &order) {
                 Ok(decision) => decision,
                 // Deactivated meanwhile, or decided by another attempt.
@@ -162,13 +184,19 @@ impl Engine {
         found: &Authorization,
         challenge: u8,
     ) -> Result<Option<Assignment>, EngineError> {
-        let Some(asked) = found.challenges.get(usize::from(challenge)) else { return Ok(None) };
+        let Some(asked) = found.challenges.get(usize::from(challenge)) else {
+            return Ok(None);
+        };
         if !is_under_way(found) || !matches!(asked.state, ChallengeState::Processing { .. }) {
             return Ok(None);
         }
-        let (San::Dns(name) | San::Wildcard(name)) = &found.identifier else { return Ok(None) };
+        let (San::Dns(name) | San::Wildcard(name)) = &found.identifier else {
+            return Ok(None);
+        };
         // RFC 8555 §8.1: the thumbprint is that of the account's key as it is now.
-        let Some(live) = self.account(found.account).await? else { return Ok(None) };
+        let Some(live) = self.account(found.account).await? else {
+            return Ok(None);
+        };
         let token = Token::new(asked.token);
         Ok(Some(Assignment {
             name: name.clone(),

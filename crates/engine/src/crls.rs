@@ -44,14 +44,20 @@ impl CrlBoard {
     /// The published CRL of a shard.
     #[must_use]
     pub fn get(&self, issuer: IssuerId, shard: u16) -> Option<Arc<CrlState>> {
-        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         published.get(&(issuer, shard)).cloned()
     }
 
     /// All published CRLs, by issuer and shard.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<CrlState>> {
-        let published = self.published.read().unwrap_or_else(PoisonError::into_inner);
+        let published = self
+            .published
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = published.values().cloned().collect();
         all.sort_by_key(|crl| (crl.issuer, crl.shard));
         all
@@ -59,7 +65,10 @@ impl CrlBoard {
 
     pub(crate) fn hang(&self, crl: CrlState) {
         let shard = (crl.issuer, crl.shard);
-        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
+        let mut published = self
+            .published
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         published.insert(shard, Arc::new(crl));
     }
 
@@ -91,7 +100,10 @@ impl CrlBoard {
     /// Shards whose CRL is signed anew at the next occasion.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -151,7 +163,11 @@ impl Engine {
             Err(error) => {
                 tracing::error!(%error, issuer = shard.0.0, shard = shard.1, "a CRL could not be published yet");
                 self.metrics.crl_failed();
-                let mut dirty = self.crls.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut dirty = self
+                    .crls
+                    .dirty
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 dirty.insert(shard);
                 false
             }
@@ -159,21 +175,36 @@ impl Engine {
     }
 
     async fn publish(&self, shard: Shard) -> Result<(), EngineError> {
-        let Some(issuer) = self.issuer_by_id(shard.0) else { return Ok(()) };
+        let Some(issuer) = self.issuer_by_id(shard.0) else {
+            return Ok(());
+        };
         let now = self.now();
         let listed_from = Certificate::listed_from(now);
         let revoked = self.store.revoked(shard.0, shard.1, listed_from).await?;
         let last = self.crls.get(shard.0, shard.1);
         let added = added(last.as_deref(), &revoked);
         let floor = self.crls.floor(shard);
-        let draft =
-            CrlDraft::compose(now, issuer, shard.1, last.as_deref(), floor, revoked.into_iter())
-                .map_err(|error| EngineError::Signer(error.to_string()))?;
+        let draft = CrlDraft::compose(
+            now,
+            issuer,
+            shard.1,
+            last.as_deref(),
+            floor,
+            revoked.into_iter(),
+        )
+        .map_err(|error| EngineError::Signer(error.to_string()))?;
         let ticket = self.journal_mark.ticket();
         let signed = self.have_crl_signed(issuer, &draft, added).await?;
         ticket.answered(signed.sequence);
-        let der = assemble(&draft.tbs, issuer.certificate.signature_algorithm(), &signed.signature);
-        let floor = CrlFloor { number: draft.number, this_update: draft.this_update };
+        let der = assemble(
+            &draft.tbs,
+            issuer.certificate.signature_algorithm(),
+            &signed.signature,
+        );
+        let floor = CrlFloor {
+            number: draft.number,
+            this_update: draft.this_update,
+        };
         self.crls.raise_floor(shard.0, shard.1, floor);
         let (change, state) = draft.published(now, der);
         match self.apply(change).await? {
@@ -194,7 +225,11 @@ impl Engine {
     ) -> Result<chancery_signer::Signed, EngineError> {
         let unnamed = |_| EngineError::Signer("the issuer's key identifier is odd".to_owned());
         let request = SignCrl {
-            issuer: issuer.certificate.key_identifier().try_into().map_err(unnamed)?,
+            issuer: issuer
+                .certificate
+                .key_identifier()
+                .try_into()
+                .map_err(unnamed)?,
             shard: u32::from(draft.shard),
             number: draft.number,
             tbs: &draft.tbs,
@@ -215,7 +250,9 @@ fn added(last: Option<&CrlState>, revoked: &[RevokedEntry]) -> Vec<Revocation> {
         .flat_map(|crl| crl.entries())
         .map(|entry| entry.serial)
         .collect();
-    let fresh = revoked.iter().filter(|entry| !known.contains(&entry.serial));
+    let fresh = revoked
+        .iter()
+        .filter(|entry| !known.contains(&entry.serial));
     fresh
         .map(|entry| Revocation {
             serial: entry.serial,

@@ -1,5 +1,5 @@
-use chancery_authority::{Refusal, StoreError};
 use chancery_authority::refusal::Denied;
+use chancery_authority::{Refusal, StoreError};
 use chancery_pki::CsrError;
 
 /// Why the engine could not do what it was asked.
@@ -26,7 +26,9 @@ pub enum EngineError {
     #[error("the signer did not sign: {0}")]
     Signer(String),
     /// The signer's journal ends before what the store has seen of it: an older copy of it was put back.
-    #[error("the signer's journal ends at entry {journal}, and the store has seen entry {store}: put back the newest copy of journal/, or signatures and revocations would be forgotten")]
+    #[error(
+        "the signer's journal ends at entry {journal}, and the store has seen entry {store}: put back the newest copy of journal/, or signatures and revocations would be forgotten"
+    )]
     OlderJournal {
         /// What the store has seen.
         store: u64,
@@ -41,9 +43,10 @@ pub enum EngineError {
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy => {
-                Self::Busy { what: "the store has too many changes waiting", retry_after_secs: 2 }
-            }
+            StoreError::Busy => Self::Busy {
+                what: "the store has too many changes waiting",
+                retry_after_secs: 2,
+            },
             StoreError::DiskLow { .. }
             | StoreError::Unavailable(_)
             | StoreError::Damaged { .. } => Self::Store(error),

@@ -6,7 +6,7 @@ use chancery_authority::setting::Setting;
 use chancery_authority::{Change, Outcome, Store, StoreError};
 use chancery_crypto::{Curve, Entropy, KeyKind};
 use chancery_pki::{ExtKeyUsage, UnixTime};
-use chancery_signer::{CallError, CaSpec, FirstRun, IssuerSpec, SignerClient};
+use chancery_signer::{CaSpec, CallError, FirstRun, IssuerSpec, SignerClient};
 
 const YEAR_SECS: u64 = 365 * 24 * 3600 + 24 * 3600 / 4;
 

@@ -56,7 +56,9 @@ impl Engine {
         let known = self.check_certificates(&mut report, &journalled).await?;
         for (serial, sequence) in &journalled.intents {
             report.check(known.contains(serial), || {
-                format!("2: journal entry {sequence} intends {serial}, which the store does not know")
+                format!(
+                    "2: journal entry {sequence} intends {serial}, which the store does not know"
+                )
             });
         }
         self.check_orders(&mut report).await?;
@@ -73,7 +75,10 @@ impl Engine {
         let mut numbers: HashMap<(IssuerKeyId, u32), u64> = HashMap::new();
         let mut from = 1;
         loop {
-            let request = Replay { from, entries_max: 1000 };
+            let request = Replay {
+                from,
+                entries_max: 1000,
+            };
             let replayed = self
                 .signer
                 .replay(request)
@@ -96,9 +101,15 @@ impl Engine {
                         let shard = (crl.state.issuer, crl.state.shard);
                         let last = numbers.insert(shard, crl.state.number).unwrap_or(0);
                         report.check(crl.state.number > last, || {
-                            format!("5: CRL number {} of shard {} does not increase", crl.state.number, shard.1)
+                            format!(
+                                "5: CRL number {} of shard {} does not increase",
+                                crl.state.number, shard.1
+                            )
                         });
-                        let added = crl.added.iter().map(|entry| (crl.state.issuer, entry.serial));
+                        let added = crl
+                            .added
+                            .iter()
+                            .map(|entry| (crl.state.issuer, entry.serial));
                         journalled.revoked.extend(added);
                     }
                     Entry::Start(_)
@@ -122,10 +133,18 @@ impl Engine {
     ) -> Result<HashSet<Serial>, EngineError> {
         let mut known = HashSet::new();
         let mut delivered: HashMap<OrderId, u32> = HashMap::new();
-        let mut page = Page { after: 0, limit: PAGE };
+        let mut page = Page {
+            after: 0,
+            limit: PAGE,
+        };
         loop {
-            let certificates = self.store.certificates(page, CertificateFilter::default()).await?;
-            let Some(last) = certificates.last() else { return Ok(known) };
+            let certificates = self
+                .store
+                .certificates(page, CertificateFilter::default())
+                .await?;
+            let Some(last) = certificates.last() else {
+                return Ok(known);
+            };
             page.after = last.id.0;
             for certificate in &certificates {
                 report.check(known.insert(certificate.serial), || {
@@ -169,10 +188,15 @@ impl Engine {
     }
 
     async fn check_orders(&self, report: &mut InvariantReport) -> Result<(), EngineError> {
-        let mut page = Page { after: 0, limit: PAGE };
+        let mut page = Page {
+            after: 0,
+            limit: PAGE,
+        };
         loop {
             let orders = self.store.orders(page).await?;
-            let Some(last) = orders.last() else { return Ok(()) };
+            let Some(last) = orders.last() else {
+                return Ok(());
+            };
             page.after = last.id.0;
             for order in &orders {
                 self.check_order(report, order).await?;
@@ -185,8 +209,12 @@ impl Engine {
         report: &mut InvariantReport,
         order: &Order,
     ) -> Result<(), EngineError> {
-        let Some(id) = order.certificate() else { return Ok(()) };
-        let OrderState::Valid { csr_digest } = &order.state else { return Ok(()) };
+        let Some(id) = order.certificate() else {
+            return Ok(());
+        };
+        let OrderState::Valid { csr_digest } = &order.state else {
+            return Ok(());
+        };
         let found = self.store.certificate(id).await?;
         report.check(found.is_some_and(|found| found.order == order.id), || {
             format!("2: order {} is valid and has no certificate", order.id)
@@ -206,7 +234,10 @@ impl Engine {
                     )
             });
             report.check(proven, || {
-                format!("7: order {} has a certificate without evidence for {name}", order.id)
+                format!(
+                    "7: order {} has a certificate without evidence for {name}",
+                    order.id
+                )
             });
         }
         Ok(())
@@ -223,10 +254,13 @@ impl Engine {
             let mut listed: HashSet<Serial> = HashSet::new();
             for shard in 0..issuer.record.crl_shards {
                 let published = self.crls.get(id, shard);
-                let parsed = published.as_ref().and_then(|crl| Crl::parse(crl.der.clone()).ok());
-                report.check(published.as_ref().is_some_and(|crl| crl.next_update > now), || {
-                    format!("4: shard {shard} of issuer {id} has no current CRL")
-                });
+                let parsed = published
+                    .as_ref()
+                    .and_then(|crl| Crl::parse(crl.der.clone()).ok());
+                report.check(
+                    published.as_ref().is_some_and(|crl| crl.next_update > now),
+                    || format!("4: shard {shard} of issuer {id} has no current CRL"),
+                );
                 let Some(parsed) = parsed else { continue };
                 let key = issuer.certificate.spki().key();
                 report.check(parsed.verify_signed_by(key).is_ok(), || {
@@ -235,7 +269,8 @@ impl Engine {
                 listed.extend(parsed.entries().map(|entry| entry.serial));
                 self.check_shard(report, id, shard, &listed).await?;
             }
-            self.check_revoked(report, journalled, id, issuer.certificate.key_identifier()).await?;
+            self.check_revoked(report, journalled, id, issuer.certificate.key_identifier())
+                .await?;
         }
         Ok(())
     }
@@ -248,10 +283,16 @@ impl Engine {
         listed: &HashSet<Serial>,
     ) -> Result<(), EngineError> {
         let settled = chancery_pki::UnixTime(self.now().0 - 5);
-        let due = self.store.revoked(issuer, shard, Certificate::listed_from(self.now())).await?;
+        let due = self
+            .store
+            .revoked(issuer, shard, Certificate::listed_from(self.now()))
+            .await?;
         for entry in due.iter().filter(|entry| entry.at < settled) {
             report.check(listed.contains(&entry.serial), || {
-                format!("4: revoked certificate {} is not on the CRL of shard {shard}", entry.serial)
+                format!(
+                    "4: revoked certificate {} is not on the CRL of shard {shard}",
+                    entry.serial
+                )
             });
         }
         Ok(())
@@ -280,7 +321,9 @@ impl Engine {
         let mut after = 0;
         loop {
             let blocks = self.store.audit(self.node, after, PAGE).await?;
-            let Some(last) = blocks.last() else { return Ok(()) };
+            let Some(last) = blocks.last() else {
+                return Ok(());
+            };
             after = last.sequence;
             for block in &blocks {
                 let step = walk.step(block);

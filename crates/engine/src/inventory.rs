@@ -1,11 +1,11 @@
 //! What operators look at.
 
-use chancery_authority::certificate::Certificate;
+use chancery_authority::OrderId;
 use chancery_authority::audit::Block;
+use chancery_authority::authorization::Authorization;
+use chancery_authority::certificate::Certificate;
 use chancery_authority::order::Order;
 use chancery_authority::store::{CertificateFilter, Page};
-use chancery_authority::{OrderId};
-use chancery_authority::authorization::Authorization;
 use chancery_pki::{Serial, UnixTime};
 
 use crate::{Engine, EngineError};
@@ -38,7 +38,11 @@ impl Engine {
                 .into_iter()
                 .map(|issuer| {
                     let record = &issuer.record;
-                    (record.id.0, issuer.certificate.not_after(), record.crl_shards)
+                    (
+                        record.id.0,
+                        issuer.certificate.not_after(),
+                        record.crl_shards,
+                    )
                 })
                 .collect(),
             gateways: self.gateways.keys().cloned().collect(),
@@ -69,7 +73,10 @@ impl Engine {
         serial: Serial,
     ) -> Result<Option<Certificate>, EngineError> {
         for issuer in self.issuers() {
-            let found = self.store.certificate_by_serial(issuer.record.id, serial).await?;
+            let found = self
+                .store
+                .certificate_by_serial(issuer.record.id, serial)
+                .await?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -93,7 +100,9 @@ impl Engine {
         &self,
         id: OrderId,
     ) -> Result<Option<(Order, Vec<Authorization>)>, EngineError> {
-        let Some(order) = self.store.order(id).await? else { return Ok(None) };
+        let Some(order) = self.store.order(id).await? else {
+            return Ok(None);
+        };
         let parts = order.parts.iter().map(|part| part.authorization).collect();
         let authorizations = self.store.authorizations(parts).await?;
         Ok(Some((order, authorizations)))

@@ -41,7 +41,10 @@ impl JournalMark {
         open.next_ticket += 1;
         let highest = open.highest;
         open.tickets.insert(number, highest);
-        Ticket { mark: self.clone(), number }
+        Ticket {
+            mark: self.clone(),
+            number,
+        }
     }
 
     /// Everything up to here is in the store.
@@ -81,7 +84,11 @@ mod tests {
         let second = mark.ticket();
         second.answered(14);
         drop(second);
-        assert_eq!(mark.reflected(), 10, "the first call may have journalled 11 to 13");
+        assert_eq!(
+            mark.reflected(),
+            10,
+            "the first call may have journalled 11 to 13"
+        );
         let third = mark.ticket();
         first.answered(12);
         drop(first);

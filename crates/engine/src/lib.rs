@@ -17,11 +17,12 @@ mod clock;
 mod crls;
 mod error;
 mod first_run;
-mod inventory;
 mod invariants;
+mod inventory;
 mod journal_mark;
 mod metrics;
 mod orders;
+mod recent;
 mod recovery;
 mod revocations;
 mod server_certificate;
@@ -34,11 +35,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use chancery_authority::authorization::Authorization;
+use chancery_authority::certificate::Certificate;
 use chancery_authority::gateway::{Gateway, Gateways};
 use chancery_authority::issuer::LiveIssuer;
+use chancery_authority::order::Order;
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
-    AuthorizationId, Change, Decision, Effect, IdSource, IssuerId, Outcome, Store,
+    AuthorizationId, CertificateId, Change, Decision, Effect, IdSource, IssuerId, OrderId, Outcome,
+    Store,
 };
 use chancery_crypto::Entropy;
 use chancery_pki::UnixTime;
@@ -53,8 +58,8 @@ pub use clock::{Clock, SystemClock};
 pub use crls::CrlBoard;
 pub use error::EngineError;
 pub use first_run::{FirstRunError, FirstRunPlan, Made, first_run};
-pub use inventory::Status;
 pub use invariants::InvariantReport;
+pub use inventory::Status;
 pub use metrics::Metrics;
 pub use revocations::Revoker;
 pub use server_certificate::ServerCertificate;
@@ -82,6 +87,7 @@ pub struct Engine {
     leaf_issuer: Arc<LiveIssuer>,
     ids: Mutex<IdSource>,
     pub(crate) accounts: account_cache::AccountCache,
+    pub(crate) recent: recent::Recent,
     pub(crate) waiters: waiters::Waiters,
     pub(crate) crls: CrlBoard,
     pub(crate) journal_mark: journal_mark::JournalMark,
@@ -105,7 +111,9 @@ impl Engine {
     /// # Errors
     /// [`Denied::NotYours`] when there is none.
     pub fn gateway(&self, name: &str) -> Result<&Gateway, EngineError> {
-        self.gateways.get(name).ok_or_else(|| Denied::NotYours.into())
+        self.gateways
+            .get(name)
+            .ok_or_else(|| Denied::NotYours.into())
     }
 
     /// The gateway that serves `/acme/directory`.
@@ -114,7 +122,9 @@ impl Engine {
     /// Never: start checks that it exists.
     #[must_use]
     pub fn default_gateway(&self) -> &Gateway {
-        self.gateways.get(&self.default_gateway).expect("start checked it")
+        self.gateways
+            .get(&self.default_gateway)
+            .expect("start checked it")
     }
 
     /// The certificates that follow a leaf of this issuer, as PEM; without the root.
@@ -156,7 +166,40 @@ impl Engine {
     }
 
     pub(crate) async fn apply(&self, change: Change) -> Result<Outcome, EngineError> {
-        Ok(self.store.apply(change).await?)
+        let written = recent::Written::of(&change);
+        let outcome = self.store.apply(change).await?;
+        match outcome {
+            Outcome::Applied => self.recent.remember(written),
+            Outcome::Conflict => self.recent.forget(&written),
+        }
+        Ok(outcome)
+    }
+
+    pub(crate) async fn find_order(&self, id: OrderId) -> Result<Option<Arc<Order>>, EngineError> {
+        match self.recent.order(id) {
+            Some(order) => Ok(Some(order)),
+            None => Ok(self.store.order(id).await?.map(Arc::new)),
+        }
+    }
+
+    pub(crate) async fn find_authorization(
+        &self,
+        id: AuthorizationId,
+    ) -> Result<Option<Arc<Authorization>>, EngineError> {
+        match self.recent.authorization(id) {
+            Some(authorization) => Ok(Some(authorization)),
+            None => Ok(self.store.authorization(id).await?.map(Arc::new)),
+        }
+    }
+
+    pub(crate) async fn find_certificate(
+        &self,
+        id: CertificateId,
+    ) -> Result<Option<Arc<Certificate>>, EngineError> {
+        match self.recent.certificate(id) {
+            Some(certificate) => Ok(Some(certificate)),
+            None => Ok(self.store.certificate(id).await?.map(Arc::new)),
+        }
     }
 
     /// Makes a decision durable, then carries its effects out: the only place where effects are started.
@@ -175,7 +218,11 @@ impl Engine {
 
     fn carry_out(&self, effect: Effect) {
         match effect {
-            Effect::Validate { authorization, challenge, after } => {
+            Effect::Validate {
+                authorization,
+                challenge,
+                after,
+            } => {
                 self.queue_validation(authorization, challenge, after);
             }
             Effect::Sign(permit) => {
@@ -236,7 +283,10 @@ impl Engine {
     pub async fn stop(&self) {
         self.stopping.send_replace(true);
         self.tasks.close();
-        if tokio::time::timeout(STOP_WAIT, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOP_WAIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("some work did not end in time; it is taken up again at the next start");
         }
         self.move_journal_mark().await;

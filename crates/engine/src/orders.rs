@@ -1,5 +1,6 @@
 //! Orders: place, look at, finalize (RFC 8555 §7.4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_authority::account::{Account, AccountStatus, KeyTag};
@@ -8,7 +9,9 @@ use chancery_authority::authorization::Authorization;
 use chancery_authority::issuance::{Finalize, KeyUse, claim};
 use chancery_authority::order::{Order, OrderState, Wanted};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize};
+use chancery_authority::{
+    Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize,
+};
 use chancery_crypto::sha256;
 use chancery_jose::Jwk;
 use chancery_pki::Csr;
@@ -36,7 +39,15 @@ impl Engine {
         let (now, millis) = (self.now(), self.clock.now_millis());
         let created = {
             let mut ids = self.lock_ids();
-            Order::create(now, millis, &mut ids, &*self.entropy, gateway, account.id, wanted)
+            Order::create(
+                now,
+                millis,
+                &mut ids,
+                &*self.entropy,
+                gateway,
+                account.id,
+                wanted,
+            )
         };
         let (change, order, authorizations) = match created {
             Ok(created) => created,
@@ -55,7 +66,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Denied`], store errors.
-    pub async fn order(&self, by: &Account, id: OrderId) -> Result<Order, EngineError> {
+    pub async fn order(&self, by: &Account, id: OrderId) -> Result<Arc<Order>, EngineError> {
         let order = self.own_order(by, id).await?;
         if !matches!(order.state, OrderState::Processing { .. }) {
             return Ok(order);
@@ -72,7 +83,7 @@ impl Engine {
         by: &Account,
         id: OrderId,
         csr: &[u8],
-    ) -> Result<Order, EngineError> {
+    ) -> Result<Arc<Order>, EngineError> {
         let answer = self.try_finalize(by, id, csr).await;
         if let Err(EngineError::Refused(refusal)) = &answer {
             self.remember_refusal(by, id, refusal);
@@ -85,7 +96,7 @@ impl Engine {
         by: &Account,
         id: OrderId,
         csr_der: &[u8],
-    ) -> Result<Order, EngineError> {
+    ) -> Result<Arc<Order>, EngineError> {
         let digest = sha256(csr_der);
         let mut csr = None;
         for _ in 0..TRIES_MAX {
@@ -96,7 +107,11 @@ impl Engine {
             // Before the expensive look at the CSR: most late requests end here.
             if !matches!(order.state, OrderState::Ready) || order.is_expired(self.now()) {
                 let state = order.status_at(self.now());
-                return Err(Refusal::OrderState { state, needed: "ready" }.into());
+                return Err(Refusal::OrderState {
+                    state,
+                    needed: "ready",
+                }
+                .into());
             }
             let csr = match &csr {
                 Some(csr) => csr,
@@ -118,8 +133,10 @@ impl Engine {
     ) -> Result<Decision, EngineError> {
         let gateway = self.gateway(&order.gateway)?;
         let profile = gateway.profile(Some(&order.profile))?;
-        let parts = order.parts.iter().map(|part| part.authorization).collect();
-        let authorizations = self.store.authorizations(parts).await?;
+        let mut authorizations = Vec::with_capacity(order.parts.len());
+        for part in &order.parts {
+            authorizations.extend(self.find_authorization(part.authorization).await?);
+        }
         let mut random = [0; 16];
         self.entropy.fill(&mut random);
         let (decision, _) = claim(&Finalize {
@@ -140,7 +157,12 @@ impl Engine {
     async fn key_use(&self, csr: &Csr) -> Result<KeyUse, EngineError> {
         let thumbprint = Jwk::from_key(csr.spki().key()).thumbprint();
         for gateway in self.gateways.keys() {
-            if self.store.account_by_key(KeyTag::new(gateway, &thumbprint)).await?.is_some() {
+            if self
+                .store
+                .account_by_key(KeyTag::new(gateway, &thumbprint))
+                .await?
+                .is_some()
+            {
                 return Ok(KeyUse::AccountKey);
             }
         }
@@ -152,7 +174,7 @@ impl Engine {
         by: &Account,
         id: OrderId,
         limit: Duration,
-    ) -> Result<Order, EngineError> {
+    ) -> Result<Arc<Order>, EngineError> {
         let wait = self.waiters.register(id.0);
         let order = self.own_order(by, id).await?;
         if !matches!(order.state, OrderState::Processing { .. }) {
@@ -165,8 +187,8 @@ impl Engine {
         self.own_order(by, id).await
     }
 
-    async fn own_order(&self, by: &Account, id: OrderId) -> Result<Order, EngineError> {
-        let order = self.store.order(id).await?.ok_or(Denied::NotYours)?;
+    async fn own_order(&self, by: &Account, id: OrderId) -> Result<Arc<Order>, EngineError> {
+        let order = self.find_order(id).await?.ok_or(Denied::NotYours)?;
         authorize(Subject::Account(by), Action::Write, Object::Order(&order))?;
         Ok(order)
     }
@@ -174,6 +196,11 @@ impl Engine {
     /// Refusals of certificates are remembered, but nobody waits for that.
     fn remember_refusal(&self, by: &Account, order: OrderId, refusal: &Refusal) {
         let actor = Actor::Account(by.id);
-        self.remember(Change::refused_order(self.now(), actor, order, refusal.to_string()));
+        self.remember(Change::refused_order(
+            self.now(),
+            actor,
+            order,
+            refusal.to_string(),
+        ));
     }
 }

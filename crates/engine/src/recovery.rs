@@ -24,7 +24,10 @@ impl Engine {
         let mut dirty = BTreeSet::new();
         let mut from = reconciled + 1;
         loop {
-            let request = Replay { from, entries_max: ENTRIES_AT_ONCE };
+            let request = Replay {
+                from,
+                entries_max: ENTRIES_AT_ONCE,
+            };
             let replayed = self
                 .signer
                 .replay(request)
@@ -54,7 +57,10 @@ impl Engine {
                 }
             }
             if replayed.last < reconciled {
-                return Err(EngineError::OlderJournal { store: reconciled, journal: replayed.last });
+                return Err(EngineError::OlderJournal {
+                    store: reconciled,
+                    journal: replayed.last,
+                });
             }
             if replayed.next > replayed.last {
                 break;
@@ -88,7 +94,10 @@ impl Engine {
         let profile = known
             .into_iter()
             .find(|profile| profile.hash() == intent.profile_hash)
-            .map_or_else(|| "(changed since)".to_owned(), |profile| profile.name.clone());
+            .map_or_else(
+                || "(changed since)".to_owned(),
+                |profile| profile.name.clone(),
+            );
         let intent = JournalledIntent {
             sequence,
             serial: intent.serial,
@@ -108,9 +117,16 @@ impl Engine {
         issuer: IssuerId,
         intent: &JournalledIntent,
     ) -> Result<Option<u16>, EngineError> {
-        let Some(live) = self.issuer_by_id(issuer) else { return Ok(None) };
+        let Some(live) = self.issuer_by_id(issuer) else {
+            return Ok(None);
+        };
         for _ in 0..TRIES_MAX {
-            if self.store.certificate_by_serial(issuer, intent.serial).await?.is_some() {
+            if self
+                .store
+                .certificate_by_serial(issuer, intent.serial)
+                .await?
+                .is_some()
+            {
                 return Ok(None);
             }
             let order = self.store.order(intent.order).await?;
@@ -140,7 +156,10 @@ impl Engine {
         let Some(issuer) = issuer else { return Ok(()) };
         for revoked in &crl.added {
             for _ in 0..TRIES_MAX {
-                let found = self.store.certificate_by_serial(issuer, revoked.serial).await?;
+                let found = self
+                    .store
+                    .certificate_by_serial(issuer, revoked.serial)
+                    .await?;
                 let Some(found) = found else { break };
                 let reason = match RevocationReason::from_code(i64::from(revoked.reason)) {
                     Some(RevocationReason::Unspecified) | None => None,
@@ -164,7 +183,9 @@ impl Engine {
     /// Writes down up to where the journal is reflected, if that has moved.
     pub(crate) async fn move_journal_mark(&self) {
         let reflected = self.journal_mark.reflected();
-        let Ok(current) = self.store.setting(SettingName::JournalMark).await else { return };
+        let Ok(current) = self.store.setting(SettingName::JournalMark).await else {
+            return;
+        };
         if current.as_ref().and_then(Setting::number).unwrap_or(0) >= reflected {
             return;
         }

@@ -1,5 +1,7 @@
 //! Revocation (RFC 8555 §7.6) and what operators ask of certificates.
 
+use std::sync::Arc;
+
 use chancery_authority::account::Account;
 use chancery_authority::audit::Actor;
 use chancery_authority::certificate::{Certificate, Revocation, revocation_reason};
@@ -53,10 +55,14 @@ impl Engine {
         &self,
         by: &Account,
         id: CertificateId,
-    ) -> Result<Certificate, EngineError> {
-        let found = self.store.certificate(id).await?.ok_or(Denied::NotYours)?;
+    ) -> Result<Arc<Certificate>, EngineError> {
+        let found = self.find_certificate(id).await?.ok_or(Denied::NotYours)?;
         let key = certified_key(&found)?;
-        authorize(Subject::Account(by), Action::Read, Object::Certificate(&found, &key))?;
+        authorize(
+            Subject::Account(by),
+            Action::Read,
+            Object::Certificate(&found, &key),
+        )?;
         Ok(found)
     }
 
@@ -102,8 +108,11 @@ impl Engine {
         for _ in 0..TRIES_MAX {
             let found = self.store.certificate(id).await?.ok_or(Denied::NotYours)?;
             let key = certified_key(&found)?;
-            let allowed =
-                authorize(by.subject(), Action::Revoke, Object::Certificate(&found, &key));
+            let allowed = authorize(
+                by.subject(),
+                Action::Revoke,
+                Object::Certificate(&found, &key),
+            );
             if let Err(denied) = allowed {
                 let why = denied.to_string();
                 self.remember(Change::refused_revocation(self.now(), by.actor(), id, why));
@@ -113,7 +122,10 @@ impl Engine {
             let now = self.now();
             match found.revoke(now, by.actor(), reason)? {
                 Revocation::Already(_) => {
-                    return Err(Refusal::AlreadyRevoked { serial: found.serial }.into());
+                    return Err(Refusal::AlreadyRevoked {
+                        serial: found.serial,
+                    }
+                    .into());
                 }
                 Revocation::Change(change) => {
                     if self.apply(*change).await? == Outcome::Applied {

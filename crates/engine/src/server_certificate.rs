@@ -56,23 +56,36 @@ impl Engine {
         if self.apply(change).await? == Outcome::Conflict {
             return Err(EngineError::Contended);
         }
-        let decision = self.decide_claim(AccountStatus::Valid, &order, &csr).await?;
+        let decision = self
+            .decide_claim(AccountStatus::Valid, &order, &csr)
+            .await?;
         if self.commit(decision).await? == Outcome::Conflict {
             return Err(EngineError::Contended);
         }
         let id = self.issued(&order).await?;
-        let found = self.store.certificate(id).await?.ok_or(EngineError::Contended)?;
+        let found = self
+            .store
+            .certificate(id)
+            .await?
+            .ok_or(EngineError::Contended)?;
         let mut chain = vec![found.der.clone()];
         let above = pem::decode(self.chain_pem(found.issuer), "CERTIFICATE", 8);
         chain.extend(above.unwrap_or_default());
-        Ok(ServerCertificate { chain, key, not_after: found.not_after })
+        Ok(ServerCertificate {
+            chain,
+            key,
+            not_after: found.not_after,
+        })
     }
 
     async fn issued(&self, order: &Order) -> Result<CertificateId, EngineError> {
         let until = Instant::now() + WAIT;
         loop {
             let wait = self.waiters.register(order.id.0);
-            let now = self.store.order(order.id).await?.ok_or(EngineError::Contended)?;
+            let now = self
+                .find_order(order.id)
+                .await?
+                .ok_or(EngineError::Contended)?;
             match now.state {
                 OrderState::Valid { .. } => return Ok(CertificateId::of(order.id)),
                 OrderState::Processing { .. } if Instant::now() < until => {

@@ -29,7 +29,10 @@ impl Engine {
             }
             // Its intent is in the journal: the next start makes an orphan of it, as of any lost signature.
             Err(CallError::Refused(Refusal::SigningFailed)) => {
-                tracing::error!(order = order.0, "the signer's key could not make a signature");
+                tracing::error!(
+                    order = order.0,
+                    "the signer's key could not make a signature"
+                );
             }
             Err(CallError::Refused(refusal)) => {
                 tracing::error!(%refusal, "the signer refused a certificate");
@@ -94,7 +97,10 @@ impl Engine {
     }
 
     async fn try_record(&self, id: OrderId, signed: &Signed) -> Result<Outcome, EngineError> {
-        let order = self.store.order(id).await?.ok_or(chancery_authority::refusal::Denied::NotYours)?;
+        let order = self
+            .find_order(id)
+            .await?
+            .ok_or(chancery_authority::refusal::Denied::NotYours)?;
         let (change, ..) = issuance::record(
             self.now(),
             &order,
@@ -108,8 +114,12 @@ impl Engine {
     /// The signer refused, and its journal has nothing of the claim: the order may claim anew.
     pub(crate) async fn void_claim(&self, id: OrderId, why: &str) {
         for _ in 0..crate::TRIES_MAX {
-            let Ok(Some(order)) = self.store.order(id).await else { return };
-            let Ok(change) = issuance::void(self.now(), &order, why) else { return };
+            let Ok(Some(order)) = self.find_order(id).await else {
+                return;
+            };
+            let Ok(change) = issuance::void(self.now(), &order, why) else {
+                return;
+            };
             match self.apply(change).await {
                 Ok(Outcome::Applied) => return,
                 Ok(Outcome::Conflict) => {}

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chancery_authority::crl::CrlFloor;
 use chancery_authority::gateway::Gateways;
-use chancery_authority::issuer::{Issuer, LiveIssuer};
 use chancery_authority::issuance::Permit;
+use chancery_authority::issuer::{Issuer, LiveIssuer};
 use chancery_authority::order::Order;
 use chancery_authority::setting::SettingName;
 use chancery_authority::{Effect, IdSource, IssuerId, Store, StoreError};
@@ -59,7 +59,9 @@ pub enum StartError {
     #[error("the certificate of issuer {0} in the store cannot be read")]
     Issuer(IssuerId),
     /// The signer has no key for a stored issuer, or another one.
-    #[error("the signer has no key for issuer {0} of the store: chancery.db and keys/ belong to different installations; put back the pair that belongs together")]
+    #[error(
+        "the signer has no key for issuer {0} of the store: chancery.db and keys/ belong to different installations; put back the pair that belongs together"
+    )]
     ForeignKeys(IssuerId),
     /// There is no issuer for leaf certificates.
     #[error("the store has no issuer")]
@@ -102,11 +104,15 @@ impl Engine {
             gateways: parts.gateways,
             default_gateway: parts.default_gateway,
             node: parts.node,
-            chains: issuers.iter().map(|(id, issuer)| (*id, chain_pem(issuer))).collect(),
+            chains: issuers
+                .iter()
+                .map(|(id, issuer)| (*id, chain_pem(issuer)))
+                .collect(),
             issuers,
             leaf_issuer,
             ids: Mutex::new(IdSource::new(parts.node, highest_id)),
             accounts: crate::account_cache::AccountCache::default(),
+            recent: crate::recent::Recent::default(),
             waiters: crate::waiters::Waiters::default(),
             crls: crate::CrlBoard::default(),
             journal_mark: JournalMark::at(reconciled),
@@ -120,14 +126,20 @@ impl Engine {
         Ok(engine)
     }
 
-    async fn bring_up(self: &Arc<Self>, greeting: &Greeting, reconciled: u64) -> Result<(), StartError> {
+    async fn bring_up(
+        self: &Arc<Self>,
+        greeting: &Greeting,
+        reconciled: u64,
+    ) -> Result<(), StartError> {
         for issuer in self.issuers() {
             for crl in self.store.crls(issuer.record.id).await? {
                 self.crls.hang(crl);
             }
         }
         self.raise_floors(greeting);
-        self.reconcile(reconciled).await.map_err(StartError::Reconcile)?;
+        self.reconcile(reconciled)
+            .await
+            .map_err(StartError::Reconcile)?;
         self.publish_due().await;
         self.take_up_open_work().await?;
         self.spawn(Self::publish_crls);
@@ -143,7 +155,10 @@ impl Engine {
                 .find(|issuer| issuer.certificate.key_identifier() == crl.issuer)
                 .map(|issuer| issuer.record.id);
             if let (Some(issuer), Ok(shard)) = (issuer, u16::try_from(crl.shard)) {
-                let floor = CrlFloor { number: crl.number, this_update: crl.this_update };
+                let floor = CrlFloor {
+                    number: crl.number,
+                    this_update: crl.this_update,
+                };
                 self.crls.raise_floor(issuer, shard, floor);
             }
         }
@@ -170,7 +185,9 @@ impl Engine {
     }
 
     fn permit_again(&self, order: &Order) -> Result<Permit, EngineError> {
-        let profile = self.gateway(&order.gateway)?.profile(Some(&order.profile))?;
+        let profile = self
+            .gateway(&order.gateway)?
+            .profile(Some(&order.profile))?;
         Ok(Permit::resume(order, profile, self.issuer())?)
     }
 
@@ -194,14 +211,29 @@ fn live_issuers(
         let id = record.id;
         let certificate =
             IssuerCertificate::parse(&record.certificate).map_err(|_| StartError::Issuer(id))?;
-        if !greeting.issuers.iter().any(|info| info.certificate == record.certificate) {
+        if !greeting
+            .issuers
+            .iter()
+            .any(|info| info.certificate == record.certificate)
+        {
             return Err(StartError::ForeignKeys(id));
         }
-        Ok((id, Arc::new(LiveIssuer { record, certificate })))
+        Ok((
+            id,
+            Arc::new(LiveIssuer {
+                record,
+                certificate,
+            }),
+        ))
     };
     records.into_iter().map(enliven).collect()
 }
 
 fn chain_pem(issuer: &LiveIssuer) -> String {
-    issuer.record.chain.iter().map(|der| pem::encode("CERTIFICATE", der)).collect()
+    issuer
+        .record
+        .chain
+        .iter()
+        .map(|der| pem::encode("CERTIFICATE", der))
+        .collect()
 }

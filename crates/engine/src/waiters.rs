@@ -34,7 +34,11 @@ impl Waiters {
 
     /// Wakes everyone who waits for the record.
     pub(crate) fn wake(&self, record: i64) {
-        let line = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
+        let line = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&record);
         for sender in line.into_iter().flatten() {
             // Whoever stopped waiting does not mind.
             let _ = sender.send(());

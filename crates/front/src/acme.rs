@@ -42,7 +42,12 @@ impl AcmeFront {
     /// A front over an engine.
     #[must_use]
     pub fn new(engine: Arc<Engine>, nonces: Nonces, urls: Urls, metrics: Arc<HttpMetrics>) -> Self {
-        Self { engine, nonces, urls, metrics }
+        Self {
+            engine,
+            nonces,
+            urls,
+            metrics,
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
@@ -74,7 +79,9 @@ impl AcmeFront {
         let method = request.method().clone();
         match (&method, resource) {
             (&Method::GET | &Method::HEAD, Resource::Directory) => Ok(self.directory(gateway)),
-            (&Method::HEAD, Resource::NewNonce) => Ok(self.new_nonce(gateway, http::StatusCode::OK)),
+            (&Method::HEAD, Resource::NewNonce) => {
+                Ok(self.new_nonce(gateway, http::StatusCode::OK))
+            }
             (&Method::GET, Resource::NewNonce) => {
                 Ok(self.new_nonce(gateway, http::StatusCode::NO_CONTENT))
             }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_authority::OrderId;
 use chancery_authority::audit::Walk;
 use chancery_authority::store::{CertificateFilter, OnlyRevoked, Page};
-use chancery_authority::OrderId;
 use chancery_engine::{Engine, EngineError, Revoker};
 use chancery_pki::{RevocationReason, Serial, UnixTime};
 use http::{Method, Request, StatusCode};
@@ -92,9 +92,10 @@ impl ApiFront {
         let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
         let method = request.method().clone();
         match (&method, segments.as_slice()) {
-            (&Method::GET, ["api", "v1", "status"]) => {
-                Ok(json(StatusCode::OK, &view::Status::of(&self.engine.status())))
-            }
+            (&Method::GET, ["api", "v1", "status"]) => Ok(json(
+                StatusCode::OK,
+                &view::Status::of(&self.engine.status()),
+            )),
             (&Method::GET, ["api", "v1", "certificates"]) => self.certificates(&query).await,
             (&Method::GET, ["api", "v1", "certificates", serial]) => self.certificate(serial).await,
             (&Method::POST, ["api", "v1", "certificates", serial, "revoke"]) => {
@@ -129,14 +130,28 @@ impl ApiFront {
         let page = query.page()?;
         let found = self.engine.certificates(page, filter).await?;
         let next = full(&found, page).map(|last| last.id.0.to_string());
-        let items = found.iter().map(|found| view::CertificateLine::of(found, self.engine.now()));
-        Ok(json(StatusCode::OK, &Listing { items: items.collect(), next }))
+        let items = found
+            .iter()
+            .map(|found| view::CertificateLine::of(found, self.engine.now()));
+        Ok(json(
+            StatusCode::OK,
+            &Listing {
+                items: items.collect(),
+                next,
+            },
+        ))
     }
 
     async fn certificate(&self, serial: &str) -> Result<Answer, Refused> {
-        let found = self.engine.certificate_by_serial(read_serial(serial)?).await?;
+        let found = self
+            .engine
+            .certificate_by_serial(read_serial(serial)?)
+            .await?;
         let found = found.ok_or_else(|| Refused::missing("certificate"))?;
-        Ok(json(StatusCode::OK, &view::CertificateInFull::of(&found, self.engine.now())))
+        Ok(json(
+            StatusCode::OK,
+            &view::CertificateInFull::of(&found, self.engine.now()),
+        ))
     }
 
     async fn revoke(
@@ -166,7 +181,10 @@ impl ApiFront {
                 Some(i64::from(reason.code()))
             }
         };
-        let at = self.engine.revoke_serial(Revoker::Operator { uid }, &serial, reason).await?;
+        let at = self
+            .engine
+            .revoke_serial(Revoker::Operator { uid }, &serial, reason)
+            .await?;
         Ok(json(StatusCode::OK, &view::Revoked::of(serial, at)))
     }
 
@@ -175,16 +193,24 @@ impl ApiFront {
         let found = self.engine.orders(page).await?;
         let next = full(&found, page).map(|last| last.id.0.to_string());
         let now = self.engine.now();
-        let items = found.iter().map(|order| view::OrderLine::of(order, now)).collect();
+        let items = found
+            .iter()
+            .map(|order| view::OrderLine::of(order, now))
+            .collect();
         Ok(json(StatusCode::OK, &Listing { items, next }))
     }
 
     async fn order(&self, id: &str) -> Result<Answer, Refused> {
-        let id = id.parse().map_err(|_| Refused::bad("an order's id is a number"))?;
+        let id = id
+            .parse()
+            .map_err(|_| Refused::bad("an order's id is a number"))?;
         let found = self.engine.order_in_full(OrderId(id)).await?;
         let (order, authorizations) = found.ok_or_else(|| Refused::missing("order"))?;
         let now = self.engine.now();
-        Ok(json(StatusCode::OK, &view::OrderInFull::of(&order, &authorizations, now)))
+        Ok(json(
+            StatusCode::OK,
+            &view::OrderInFull::of(&order, &authorizations, now),
+        ))
     }
 
     async fn verify_audit(&self) -> Result<Answer, Refused> {
@@ -220,11 +246,14 @@ impl Handler for ApiFront {
 
 /// The last record of a page that is full, so that another may follow.
 fn full<T>(found: &[T], page: Page) -> Option<&T> {
-    found.last().filter(|_| found.len() >= usize::from(page.limit))
+    found
+        .last()
+        .filter(|_| found.len() >= usize::from(page.limit))
 }
 
 fn read_serial(text: &str) -> Result<Serial, Refused> {
-    Serial::parse_hex(text).map_err(|error| Refused::bad(format!("the serial is no serial: {error}")))
+    Serial::parse_hex(text)
+        .map_err(|error| Refused::bad(format!("the serial is no serial: {error}")))
 }
 
 /// `name=value` pairs of letters, digits and a few signs; our own client needs no more.
@@ -234,8 +263,9 @@ impl<'a> Query<'a> {
     fn parse(text: &'a str) -> Result<Self, Refused> {
         let mut pairs = BTreeMap::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) =
-                pair.split_once('=').ok_or_else(|| Refused::bad("the query is not name=value"))?;
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| Refused::bad("the query is not name=value"))?;
             if !["after", "limit", "status", "expires_before"].contains(&name) {
                 return Err(Refused::bad("the query has a parameter that is not known"));
             }
@@ -253,23 +283,29 @@ impl<'a> Query<'a> {
     fn page(&self) -> Result<Page, Refused> {
         let number = |name, default: i64| match self.get(name) {
             None => Ok(default),
-            Some(text) => {
-                text.parse().map_err(|_| Refused::bad(format!("{name} is not a number")))
-            }
+            Some(text) => text
+                .parse()
+                .map_err(|_| Refused::bad(format!("{name} is not a number"))),
         };
         let limit = u16::try_from(number("limit", i64::from(LIMIT))?).unwrap_or(0);
         if limit == 0 || limit > Page::LIMIT_MAX {
-            return Err(Refused::bad(format!("limit is a number from 1 to {}", Page::LIMIT_MAX)));
+            return Err(Refused::bad(format!(
+                "limit is a number from 1 to {}",
+                Page::LIMIT_MAX
+            )));
         }
-        Ok(Page { after: number("after", 0)?, limit })
+        Ok(Page {
+            after: number("after", 0)?,
+            limit,
+        })
     }
 
     fn time(&self, name: &str) -> Result<Option<UnixTime>, Refused> {
         match self.get(name) {
             None => Ok(None),
-            Some(text) => UnixTime::parse_rfc3339(text)
-                .map(Some)
-                .map_err(|_| Refused::bad(format!("{name} is not a time like 2026-11-24T00:00:00Z"))),
+            Some(text) => UnixTime::parse_rfc3339(text).map(Some).map_err(|_| {
+                Refused::bad(format!("{name} is not a time like 2026-11-24T00:00:00Z"))
+            }),
         }
     }
 }

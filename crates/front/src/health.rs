@@ -40,7 +40,11 @@ impl HealthFront {
             "/readyz" => self.readiness().await,
             "/metrics" => {
                 let text = format!("{}{}", self.engine.metrics.render(), self.metrics.render());
-                body(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", text)
+                body(
+                    StatusCode::OK,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    text,
+                )
             }
             _ => empty(StatusCode::NOT_FOUND),
         }
@@ -48,7 +52,9 @@ impl HealthFront {
 
     async fn readiness(&self) -> Answer {
         let status = self.engine.status();
-        let current = status.soonest_next_update.is_some_and(|next| next > status.now);
+        let current = status
+            .soonest_next_update
+            .is_some_and(|next| next > status.now);
         let told = Readiness {
             acme: self.engine.can_issue().await,
             status: current,

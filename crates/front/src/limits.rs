@@ -70,13 +70,20 @@ impl Seats {
         }
         *of_address += 1;
         taken.all += 1;
-        Some(Seat { seats: Arc::clone(self), address })
+        Some(Seat {
+            seats: Arc::clone(self),
+            address,
+        })
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self
+            .seats
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
         if let Some(of_address) = taken.by_address.get_mut(&self.address) {
             *of_address = of_address.saturating_sub(1);
@@ -93,8 +100,11 @@ mod tests {
 
     #[test]
     fn one_address_cannot_take_every_place_and_places_come_back() {
-        let limits =
-            Limits { connections_max: 3, connections_per_address_max: 2, ..Limits::default() };
+        let limits = Limits {
+            connections_max: 3,
+            connections_per_address_max: 2,
+            ..Limits::default()
+        };
         let seats = Arc::new(Seats::default());
         let (a, b) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
         let first = seats.take(&limits, a);

@@ -68,7 +68,9 @@ pub async fn serve_tcp<H: Handler>(
                 continue;
             }
         };
-        let Some(seat) = seats.take(&limits, address.ip()) else { continue };
+        let Some(seat) = seats.take(&limits, address.ip()) else {
+            continue;
+        };
         let connection = Connection {
             handler: Arc::clone(&handler),
             limits: limits.clone(),
@@ -96,13 +98,17 @@ pub async fn serve_unix<H: Handler>(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let Ok(credentials) = stream.peer_cred() else { continue };
+        let Ok(credentials) = stream.peer_cred() else {
+            continue;
+        };
         let connection = Connection {
             handler: Arc::clone(&handler),
             limits: limits.clone(),
             watcher: graceful.watcher(),
         };
-        let peer = Peer::Local { uid: credentials.uid() };
+        let peer = Peer::Local {
+            uid: credentials.uid(),
+        };
         tokio::spawn(async move { connection.serve(stream, peer).await });
     }
     drain(graceful, limits.drain).await;
@@ -112,7 +118,10 @@ pub async fn serve_unix<H: Handler>(
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 async fn drain(graceful: GracefulShutdown, limit: Duration) {
-    if tokio::time::timeout(limit, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(limit, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("some connections did not end in time and are cut off");
     }
 }

@@ -34,7 +34,10 @@ impl HttpMetrics {
 
     pub(crate) fn end(&self, listener: &'static str, started: Started, status: StatusCode) {
         let took = started.0.elapsed();
-        let bucket = BUCKETS.iter().take_while(|bound| took.as_secs_f64() > **bound).count();
+        let bucket = BUCKETS
+            .iter()
+            .take_while(|bound| took.as_secs_f64() > **bound)
+            .count();
         if let Some(counter) = self.durations.get(bucket) {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -64,8 +67,11 @@ impl HttpMetrics {
     pub fn render(&self) -> String {
         let mut out = String::new();
         out.push_str("# TYPE chancery_http_requests_total counter\n");
-        for ((listener, code), count) in
-            self.requests.lock().unwrap_or_else(PoisonError::into_inner).iter()
+        for ((listener, code), count) in self
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
         {
             let _ = writeln!(
                 out,
@@ -76,7 +82,9 @@ impl HttpMetrics {
         let mut sum = 0;
         for (index, counter) in self.durations.iter().enumerate() {
             sum += counter.load(Ordering::Relaxed);
-            let bound = BUCKETS.get(index).map_or("+Inf".to_owned(), ToString::to_string);
+            let bound = BUCKETS
+                .get(index)
+                .map_or("+Inf".to_owned(), ToString::to_string);
             let _ = writeln!(
                 out,
                 "chancery_http_request_duration_seconds_bucket{{le=\"{bound}\"}} {sum}"
@@ -90,7 +98,12 @@ impl HttpMetrics {
             micros % 1_000_000
         );
         out.push_str("# TYPE chancery_acme_errors_total counter\n");
-        for (name, count) in self.problems.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (name, count) in self
+            .problems
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             let _ = writeln!(out, "chancery_acme_errors_total{{type=\"{name}\"}} {count}");
         }
         let _ = writeln!(

@@ -39,20 +39,31 @@ impl StatusFront {
             .filter(|issuer| issuer.certificate.is_self_issued())
             .map(|issuer| pem::encode("CERTIFICATE", issuer.certificate.der()))
             .collect();
-        Self { engine, metrics, roots }
+        Self {
+            engine,
+            metrics,
+            roots,
+        }
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Answer {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
-            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            answer
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return answer;
         }
         let segments: Vec<&str> = request.uri().path().split('/').skip(1).take(4).collect();
         match segments.as_slice() {
             ["roots.pem"] => {
                 let roots = self.roots.clone();
-                cached(request, "application/x-pem-file", CERTIFICATE_CACHE, roots.into_bytes())
+                cached(
+                    request,
+                    "application/x-pem-file",
+                    CERTIFICATE_CACHE,
+                    roots.into_bytes(),
+                )
             }
             ["issuer", file] => match self.issuer_certificate(file) {
                 Some(der) => cached(request, "application/pkix-cert", CERTIFICATE_CACHE, der),
@@ -103,14 +114,19 @@ fn cached(
 ) -> Answer {
     let [a, b, c, d, e, f, ..] = sha256(&bytes);
     let tag = format!("\"{}\"", b64(&[a, b, c, d, e, f]));
-    let known = request.headers().get(IF_NONE_MATCH).is_some_and(|value| value == tag.as_str());
+    let known = request
+        .headers()
+        .get(IF_NONE_MATCH)
+        .is_some_and(|value| value == tag.as_str());
     let mut answer = if known {
         empty(StatusCode::NOT_MODIFIED)
     } else {
         body(StatusCode::OK, media_type, bytes)
     };
     set(&mut answer, ETAG, &tag);
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     answer
 }
 

@@ -25,7 +25,9 @@ impl ServerIdentity {
     /// # Errors
     /// [`TlsError`] when they do not belong together.
     pub fn new(chain: Vec<Vec<u8>>, key: &[u8]) -> Result<Arc<Self>, TlsError> {
-        Ok(Arc::new(Self { current: RwLock::new(certified(chain, key)?) }))
+        Ok(Arc::new(Self {
+            current: RwLock::new(certified(chain, key)?),
+        }))
     }
 
     /// Replaces both; connections that are open keep what they have.
@@ -56,12 +58,18 @@ impl ServerIdentity {
 
 impl ResolvesServerCert for ServerIdentity {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(
+            &self.current.read().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 }
 
 fn certified(chain: Vec<Vec<u8>>, key: &[u8]) -> Result<Arc<CertifiedKey>, TlsError> {
     let chain = chain.into_iter().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.to_vec()));
-    Ok(Arc::new(CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?))
+    Ok(Arc::new(CertifiedKey::from_der(
+        chain,
+        key,
+        &aws_lc_rs::default_provider(),
+    )?))
 }

@@ -100,6 +100,30 @@ async fn f8_a_renewal_survives_a_kill_at_every_step_and_the_old_files_with_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wish_for_more_names_survives_a_kill_whole_or_not_at_all() {
+    let Some(world) = Environment::start(&[]).await else {
+        return;
+    };
+    let names = ["a.corp.test", "b.corp.test"];
+    world.host(&names);
+    for point in FAILPOINTS
+        .iter()
+        .filter(|point| at_least(point, "chain-recorded"))
+    {
+        world.succeed(point, &["-d", names[0]]);
+        killed(world.program(point, &["-d", names[0], names[1]]), point);
+        world.succeed(point, &["renew"]);
+        let files = Files::live(&world.folder.join(point), names[0]).expect("installed");
+        let wanted = world.status(point);
+        let wanted = wanted["names"].as_array().expect("names").len();
+        assert_eq!(files.names().len(), wanted, "{point}");
+        // Once it is written down that both are wanted, the timer's run brings it about.
+        let is_written = at_least(point, "certificate-recorded");
+        assert_eq!(wanted, if is_written { 2 } else { 1 }, "{point}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_ca_lost_it_is_placed_again() {
     let Some(world) = Environment::start(&[]).await else {
         return;

@@ -1,6 +1,7 @@
 //! Events, and the engine's part in them: load, decide, apply, and walk the journal after a crash.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chancery_pki::{Csr, RevocationReason, San};
 use proptest::collection::vec;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use super::laws;
 use crate::account::AccountStatus;
 use crate::audit::Actor;
-use crate::authorization::{Authorization, Finding};
+use crate::authorization::{Authorization, ChallengeState, Finding};
 use crate::certificate::Revocation;
 use crate::change::{Change, Outcome};
 use crate::id::{AccountId, AuthorizationId, IdSource};
@@ -21,36 +22,81 @@ use crate::world::{Model, World, authorization_in, names};
 
 const NAMES: [&str; 4] = ["a.test", "b.test", "*.a.test", "c.b.test"];
 const ACCOUNTS_MAX: usize = 3;
+/// Few, so that they get somewhere.
+const ORDERS_MAX: usize = 6;
 const COPIES_MAX: usize = 8;
 
 /// One event. A number picks one of what is there.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     Register,
-    Place { account: usize, names: u8 },
-    Respond { authorization: usize, challenge: u8 },
-    Find { authorization: usize, challenge: u8, finding: Found, order: Whose },
-    GiveUp { authorization: usize, order: Whose },
-    Finalize { order: usize, csr: Asked, shown: Shown },
+    Place {
+        account: usize,
+        names: u8,
+    },
+    Respond {
+        authorization: usize,
+        challenge: u8,
+    },
+    Find {
+        authorization: usize,
+        challenge: u8,
+        finding: Found,
+        order: Whose,
+    },
+    GiveUp {
+        authorization: usize,
+        order: Whose,
+    },
+    Finalize {
+        order: usize,
+        csr: Asked,
+        shown: Shown,
+    },
+    /// Whatever comes next on the order's way, as a well-behaved client, validator and signer would have it.
+    Advance {
+        order: usize,
+    },
     /// The signer journals the order's claim and a signature; nobody has recorded it yet.
-    Sign { order: usize },
+    Sign {
+        order: usize,
+    },
     /// The signature of an intent arrives, perhaps again, perhaps late.
-    Record { intent: usize },
+    Record {
+        intent: usize,
+    },
     /// The signer refuses the order's claim.
-    Void { order: usize },
-    Cancel { order: usize },
-    Revoke { certificate: usize, reason: u8 },
-    Contact { account: usize },
-    DeactivateAccount { account: usize },
-    Pass { secs: i64 },
+    Void {
+        order: usize,
+    },
+    Cancel {
+        order: usize,
+    },
+    Revoke {
+        certificate: usize,
+        reason: u8,
+    },
+    Contact {
+        account: usize,
+    },
+    DeactivateAccount {
+        account: usize,
+    },
+    Pass {
+        secs: i64,
+    },
     /// The process ends, and begins again.
     Crash,
     /// The process ends after the signer's intent for the order and before its signature.
-    CrashUnsigned { order: usize },
+    CrashUnsigned {
+        order: usize,
+    },
     /// A copy of the store is put aside.
     Copy,
     /// A copy is put back.
-    Restore { copy: usize },
+    Restore {
+        copy: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -133,24 +179,21 @@ pub(super) fn contested() -> impl Strategy<Value = Op> {
 
 fn op() -> impl Strategy<Value = Op> {
     let secs = prop_oneof![
-        6 => 0..120_i64,
-        1 => Just(3600),
+        12 => 0..120_i64,
+        2 => Just(3600),
         1 => Just(6 * 24 * 3600),
     ];
     prop_oneof![
-        2 => Just(Op::Register),
+        4 => Just(Op::Register),
         6 => (pick(), 1..16_u8).prop_map(|(account, names)| Op::Place { account, names }),
-        12 => (pick(), 0..2_u8)
-            .prop_map(|(authorization, challenge)| Op::Respond { authorization, challenge }),
-        24 => contested(),
-        6 => pick().prop_map(|order| Op::Sign { order }),
-        6 => pick().prop_map(|intent| Op::Record { intent }),
+        120 => pick().prop_map(|order| Op::Advance { order }),
+        20 => contested(),
         1 => pick().prop_map(|account| Op::DeactivateAccount { account }),
-        4 => secs.prop_map(|secs| Op::Pass { secs }),
+        3 => secs.prop_map(|secs| Op::Pass { secs }),
         1 => Just(Op::Crash),
-        1 => pick().prop_map(|order| Op::CrashUnsigned { order }),
-        2 => Just(Op::Copy),
-        1 => pick().prop_map(|copy| Op::Restore { copy }),
+        3 => pick().prop_map(|order| Op::CrashUnsigned { order }),
+        4 => Just(Op::Copy),
+        2 => pick().prop_map(|copy| Op::Restore { copy }),
     ]
 }
 
@@ -175,24 +218,48 @@ impl Machine {
         let world = World::new(seed);
         let mut model = Model::default();
         assert_eq!(model.apply(&world.initialised()), Outcome::Applied);
-        Self {
+        let mut machine = Self {
             copies: vec![model.clone()],
             model,
             world,
             journal: Vec::new(),
             csrs: BTreeMap::new(),
             proved: BTreeSet::new(),
-        }
+        };
+        machine.step(&Op::Register);
+        machine.step(&Op::Place {
+            account: 0,
+            names: 1,
+        });
+        machine.step(&Op::Place {
+            account: 0,
+            names: 6,
+        });
+        machine
     }
 
     /// Carries one event out, and judges.
     pub(super) fn step(&mut self, op: &Op) {
         match op {
+            Op::Advance { order } => {
+                if let Some(next) = self.next_of(*order) {
+                    self.step(&next);
+                }
+            }
             Op::Pass { secs } => self.world.now.0 += secs,
             Op::Sign { order } => self.sign(*order, Signed::Yes),
             Op::Crash => self.restart(),
             Op::CrashUnsigned { order } => {
-                self.sign(*order, Signed::No);
+                let claimed = self
+                    .model
+                    .orders
+                    .values()
+                    .enumerate()
+                    .filter(|(_, order)| matches!(order.state, OrderState::Processing { .. }));
+                let claimed: Vec<usize> = claimed.map(|(number, _)| number).collect();
+                if let Some(number) = claimed.get(order % claimed.len().max(1)) {
+                    self.sign(*number, Signed::No);
+                }
                 self.restart();
             }
             Op::Copy if self.copies.len() < COPIES_MAX => self.copies.push(self.model.clone()),
@@ -215,30 +282,56 @@ impl Machine {
     pub(super) fn decide(&mut self, op: &Op) -> Option<Change> {
         let now = self.world.now;
         match op {
-            Op::Register if self.model.accounts.len() < ACCOUNTS_MAX => Some(self.world.account().0),
-            Op::Register => None,
-            Op::Place { account, names: mask } => self.place(*account, *mask),
-            Op::Respond { authorization, challenge } => {
-                let found = nth(&self.model.authorizations, *authorization)?;
-                found.respond(now, *challenge).ok()?.change.map(|change| *change)
+            Op::Register if self.model.accounts.len() < ACCOUNTS_MAX => {
+                Some(self.world.account().0)
             }
-            Op::Find { authorization, challenge, finding, order } => {
+            Op::Register => None,
+            Op::Place {
+                account,
+                names: mask,
+            } => self.place(*account, *mask),
+            Op::Respond {
+                authorization,
+                challenge,
+            } => {
+                let found = nth(&self.model.authorizations, *authorization)?;
+                found
+                    .respond(now, *challenge)
+                    .ok()?
+                    .change
+                    .map(|change| *change)
+            }
+            Op::Find {
+                authorization,
+                challenge,
+                finding,
+                order,
+            } => {
                 let found = nth(&self.model.authorizations, *authorization)?;
                 let order = self.order_for(found, *order)?;
                 let finding = self.finding(*finding);
                 let decision = found.on_finding(now, *challenge, finding, order).ok()?;
                 decision.change.map(|change| *change)
             }
-            Op::GiveUp { authorization, order } => {
+            Op::GiveUp {
+                authorization,
+                order,
+            } => {
                 let found = nth(&self.model.authorizations, *authorization)?;
                 let order = self.order_for(found, *order)?;
-                found.deactivate(now, order).ok()?.change.map(|change| *change)
+                found
+                    .deactivate(now, order)
+                    .ok()?
+                    .change
+                    .map(|change| *change)
             }
             Op::Finalize { order, csr, shown } => self.finalize(*order, *csr, *shown),
             Op::Record { intent } => self.record(*intent),
             Op::Void { order } => {
                 let order = nth(&self.model.orders, *order)?;
-                let OrderState::Processing { claim } = &order.state else { return None };
+                let OrderState::Processing { claim } = &order.state else {
+                    return None;
+                };
                 let journalled = self.journal.iter().any(|it| it.serial == claim.serial);
                 (!journalled).then(|| issuance::void(now, order, "the signer refused").ok())?
             }
@@ -246,7 +339,10 @@ impl Machine {
                 let order = nth(&self.model.orders, *order)?;
                 order.cancel(now, Actor::Account(order.account)).ok()
             }
-            Op::Revoke { certificate, reason } => {
+            Op::Revoke {
+                certificate,
+                reason,
+            } => {
                 let found = nth(&self.model.certificates, *certificate)?;
                 let reasons = [
                     None,
@@ -266,12 +362,68 @@ impl Machine {
             Op::DeactivateAccount { account } => {
                 Some(nth(&self.model.accounts, *account)?.deactivated(now))
             }
-            Op::Sign { .. }
+            Op::Advance { .. }
+            | Op::Sign { .. }
             | Op::Pass { .. }
             | Op::Crash
             | Op::CrashUnsigned { .. }
             | Op::Copy
             | Op::Restore { .. } => None,
+        }
+    }
+
+    fn next_of(&self, order: usize) -> Option<Op> {
+        let (number, order) = at(&self.model.orders, order)?;
+        match &order.state {
+            OrderState::Pending => {
+                let open = order.parts.iter().find(|part| !part.satisfied)?;
+                let (authorization, (_, found)) = self
+                    .model
+                    .authorizations
+                    .iter()
+                    .enumerate()
+                    .find(|(_, (id, _))| **id == open.authorization)?;
+                let under_way = found.challenges.iter().position(|challenge| {
+                    matches!(challenge.state, ChallengeState::Processing { .. })
+                });
+                Some(match under_way {
+                    None => {
+                        let challenge = u8::from(found.challenges.len() > 1 && order.id.0 % 3 == 0);
+                        Op::Respond {
+                            authorization,
+                            challenge,
+                        }
+                    }
+                    Some(index) => Op::Find {
+                        authorization,
+                        challenge: u8::try_from(index).ok()?,
+                        finding: Found::Proved,
+                        order: Whose::Own,
+                    },
+                })
+            }
+            OrderState::Ready => {
+                let (csr, shown) = (Asked::TheOrders, Shown::TheOrders);
+                Some(Op::Finalize {
+                    order: number,
+                    csr,
+                    shown,
+                })
+            }
+            OrderState::Processing { claim } => {
+                let signed = self
+                    .journal
+                    .iter()
+                    .filter(|intent| intent.signature.is_some());
+                let intent = signed
+                    .map(|intent| intent.serial)
+                    .position(|it| it == claim.serial);
+                Some(match intent {
+                    None => Op::Sign { order: number },
+                    Some(intent) => Op::Record { intent },
+                })
+            }
+            OrderState::Valid { .. } | OrderState::Invalid { .. } | OrderState::Cancelled => None,
         }
     }
 
@@ -298,7 +450,11 @@ impl Machine {
 
     fn settle(&mut self, intent: &JournalledIntent) {
         let issuer = self.world.issuer.record.id;
-        if self.model.certificate_by_serial(issuer, intent.serial).is_some() {
+        if self
+            .model
+            .certificate_by_serial(issuer, intent.serial)
+            .is_some()
+        {
             return;
         }
         let spare = self.world.spare();
@@ -310,12 +466,22 @@ impl Machine {
     /// A decision on fresh state always applies; the laws judge it first.
     fn apply(&mut self, change: &Change) {
         laws::judge(&self.model, change, self.world.now, &self.proved);
-        assert_eq!(self.model.apply(change), Outcome::Applied, "{:?}", change.kind());
+        assert_eq!(
+            self.model.apply(change),
+            Outcome::Applied,
+            "{:?}",
+            change.kind()
+        );
     }
 
     fn note_proof(&mut self, op: &Op, change: &Change) {
-        if let (Op::Find { finding: Found::Proved, .. }, Some(moved)) =
-            (op, authorization_in(change))
+        if let (
+            Op::Find {
+                finding: Found::Proved,
+                ..
+            },
+            Some(moved),
+        ) = (op, authorization_in(change))
         {
             self.proved.insert(moved.id);
         }
@@ -323,10 +489,16 @@ impl Machine {
 
     fn place(&mut self, account: usize, mask: u8) -> Option<Change> {
         let account = nth(&self.model.accounts, account)?;
+        if self.model.orders.len() >= ORDERS_MAX {
+            return None;
+        }
         if account.status != AccountStatus::Valid {
             return None;
         }
-        let chosen = NAMES.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0);
+        let chosen = NAMES
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| mask & (1 << bit) != 0);
         let chosen: Vec<&str> = chosen.map(|(_, name)| *name).collect();
         let account: AccountId = account.id;
         let (change, ..) = self.world.order(account, names(&chosen).ok()?).ok()?;
@@ -369,6 +541,7 @@ impl Machine {
             Shown::Everybodys => self.model.authorizations.values().cloned().collect(),
             Shown::None => Vec::new(),
         };
+        let authorizations: Vec<_> = authorizations.into_iter().map(Arc::new).collect();
         // Follows from the order and the journal, so that two decisions on one state are the same.
         let mut random = [0; 16];
         random[..8].copy_from_slice(&order.id.0.to_be_bytes());
@@ -390,7 +563,11 @@ impl Machine {
     }
 
     fn record(&self, intent: usize) -> Option<Change> {
-        let signed: Vec<_> = self.journal.iter().filter(|it| it.signature.is_some()).collect();
+        let signed: Vec<_> = self
+            .journal
+            .iter()
+            .filter(|it| it.signature.is_some())
+            .collect();
         let intent = *signed.get(intent % signed.len().max(1))?;
         let order = self.model.orders.get(&intent.order)?;
         // The task that asked for the signature ends with its claim; a signature never meets another one.
@@ -399,13 +576,20 @@ impl Machine {
         {
             return None;
         }
-        self.world.record(order, intent).ok().map(|(change, ..)| change)
+        self.world
+            .record(order, intent)
+            .ok()
+            .map(|(change, ..)| change)
     }
 
     fn sign(&mut self, order: usize, signed: Signed) {
-        let Some(order) = nth(&self.model.orders, order) else { return };
+        let Some(order) = nth(&self.model.orders, order) else {
+            return;
+        };
         let sequence = u64::try_from(self.journal.len()).expect("it is short") + 1;
-        let Some(mut intent) = self.world.journalled(order, sequence) else { return };
+        let Some(mut intent) = self.world.journalled(order, sequence) else {
+            return;
+        };
         if self.journal.iter().any(|it| it.serial == intent.serial) {
             return;
         }
@@ -422,6 +606,12 @@ enum Signed {
     No,
 }
 
+/// One of what is there, and its place.
+fn at<K, V>(map: &BTreeMap<K, V>, number: usize) -> Option<(usize, &V)> {
+    let place = number % map.len().max(1);
+    map.values().nth(place).map(|found| (place, found))
+}
+
 fn nth<K, V>(map: &BTreeMap<K, V>, number: usize) -> Option<&V> {
-    map.values().nth(number % map.len().max(1))
+    at(map, number).map(|(_, found)| found)
 }

@@ -70,18 +70,42 @@ fn order_moves(last: &Order, next: &Order, kind: ChangeKind, now: UnixTime) {
         ) => true,
         _ => false,
     };
-    assert!(legal, "{kind:?} moved {:?} to {:?}", last.state.name(), next.state.name());
+    assert!(
+        legal,
+        "{kind:?} moved {:?} to {:?}",
+        last.state.name(),
+        next.state.name()
+    );
     assert_eq!(next.version, last.version + 1);
     let constant = |order: &Order| {
-        let Order { version: _, state: _, parts, .. } = order;
-        let parts = parts.iter().map(|part| part.authorization).collect::<Vec<_>>();
+        let Order {
+            version: _,
+            state: _,
+            parts,
+            ..
+        } = order;
+        let parts = parts
+            .iter()
+            .map(|part| part.authorization)
+            .collect::<Vec<_>>();
         let (gateway, profile) = (order.gateway.clone(), order.profile.clone());
         let times = (order.created, order.expires);
-        (order.account, gateway, times, order.names.clone(), profile, order.verdict.clone(), parts)
+        (
+            order.account,
+            gateway,
+            times,
+            order.names.clone(),
+            profile,
+            order.verdict.clone(),
+            parts,
+        )
     };
     assert_eq!(constant(last), constant(next));
     for (last, next) in last.parts.iter().zip(&next.parts) {
-        assert!(next.satisfied || !last.satisfied, "a satisfied part stays so");
+        assert!(
+            next.satisfied || !last.satisfied,
+            "a satisfied part stays so"
+        );
     }
     assert_ne!(
         (&last.state, &last.parts),
@@ -90,12 +114,7 @@ fn order_moves(last: &Order, next: &Order, kind: ChangeKind, now: UnixTime) {
     );
 }
 
-fn authorization_moves(
-    last: &Authorization,
-    next: &Authorization,
-    change: &Change,
-    now: UnixTime,
-) {
+fn authorization_moves(last: &Authorization, next: &Authorization, change: &Change, now: UnixTime) {
     use AuthorizationState::{Deactivated, Invalid, Pending, Valid};
     use ChangeKind::{AuthorizationFailed, AuthorizationProved, ChallengeTaken, ValidationRetried};
     let fresh = now < last.expires;
@@ -107,7 +126,11 @@ fn authorization_moves(
         _ => false,
     };
     let kind = change.kind();
-    assert!(legal, "{kind:?} moved {:?} to {:?}, fresh: {fresh}", last.state, next.state);
+    assert!(
+        legal,
+        "{kind:?} moved {:?} to {:?}, fresh: {fresh}",
+        last.state, next.state
+    );
     if matches!(next.state, Deactivated) {
         assert_eq!(change.audit().actor, Actor::Account(last.account));
     }
@@ -125,24 +148,44 @@ fn authorization_moves(
 fn challenges_move(last: &Authorization, next: &Authorization) {
     use ChallengeState::{Invalid, Pending, Processing, Valid};
     for (last, next) in last.challenges.iter().zip(&next.challenges) {
-        assert_eq!((last.kind, last.token), (next.kind, next.token), "its URL leads to it still");
+        assert_eq!(
+            (last.kind, last.token),
+            (next.kind, next.token),
+            "its URL leads to it still"
+        );
         let legal = match (&last.state, &next.state) {
             (Pending, Pending | Processing { .. })
             | (Processing { .. }, Processing { .. } | Valid { .. } | Invalid { .. }) => true,
             (last, next) => last == next,
         };
-        assert!(legal, "a challenge moved from {:?} to {:?}", last.state, next.state);
+        assert!(
+            legal,
+            "a challenge moved from {:?} to {:?}",
+            last.state, next.state
+        );
     }
-    let dropped = last.challenges.get(next.challenges.len()..).expect("none is added");
-    assert!(dropped.iter().all(|challenge| matches!(challenge.state, Pending)));
+    let dropped = last
+        .challenges
+        .get(next.challenges.len()..)
+        .expect("none is added");
+    assert!(
+        dropped
+            .iter()
+            .all(|challenge| matches!(challenge.state, Pending))
+    );
 }
 
 fn evidence_is_of_a_challenge(authorization: &Authorization, evidence: &Evidence) {
-    let EvidenceKind::Challenge(kind) = evidence.kind else { panic!("nothing is configured here") };
+    let EvidenceKind::Challenge(kind) = evidence.kind else {
+        panic!("nothing is configured here")
+    };
     let satisfied = authorization.challenges.iter().any(|challenge| {
         challenge.kind == kind && challenge.state == ChallengeState::Valid { at: evidence.at }
     });
-    assert!(satisfied, "evidence comes from a satisfied challenge of the same authorization");
+    assert!(
+        satisfied,
+        "evidence comes from a satisfied challenge of the same authorization"
+    );
 }
 
 /// Failures A12: the names of what will be signed are names with valid evidence of their own, for this order and account.
@@ -152,18 +195,23 @@ fn claim_is_proven(
     now: UnixTime,
     proved: &BTreeSet<AuthorizationId>,
 ) {
-    let OrderState::Processing { claim } = &order.state else { panic!("a claim is processing") };
+    let OrderState::Processing { claim } = &order.state else {
+        panic!("a claim is processing")
+    };
     let names = names_in(claim);
     assert_eq!(names, order.names.iter().cloned().collect::<Vec<_>>());
     for name in names {
         let own = order.parts.iter().any(|part| {
-            before.authorizations.get(&part.authorization).is_some_and(|found| {
-                found.identifier == name
-                    && found.account == order.account
-                    && found.order == order.id
-                    && found.evidence_at(now).is_some()
-                    && proved.contains(&found.id)
-            })
+            before
+                .authorizations
+                .get(&part.authorization)
+                .is_some_and(|found| {
+                    found.identifier == name
+                        && found.account == order.account
+                        && found.order == order.id
+                        && found.evidence_at(now).is_some()
+                        && proved.contains(&found.id)
+                })
         });
         assert!(own, "{name} has no evidence of its own");
     }
@@ -182,19 +230,33 @@ fn certificate_moves(last: &Certificate, next: &Certificate, kind: ChangeKind) {
     assert!(matches!(next.status, CertificateStatus::Revoked { .. }));
     assert_eq!(next.version, last.version + 1);
     let (version, status) = (last.version, last.status);
-    assert_eq!(*last, Certificate { version, status, ..next.clone() });
+    assert_eq!(
+        *last,
+        Certificate {
+            version,
+            status,
+            ..next.clone()
+        }
+    );
 }
 
 /// One change concerns one order.
 fn foreign_objects_stay(change: &Change) {
-    let orders = change.writes().iter().filter_map(|write| match &write.record {
-        Record::Order(order) => Some(order.id),
-        Record::Authorization(authorization) => Some(authorization.order),
-        Record::Certificate(certificate) => Some(certificate.order),
-        _ => None,
-    });
+    let orders = change
+        .writes()
+        .iter()
+        .filter_map(|write| match &write.record {
+            Record::Order(order) => Some(order.id),
+            Record::Authorization(authorization) => Some(authorization.order),
+            Record::Certificate(certificate) => Some(certificate.order),
+            _ => None,
+        });
     let orders: BTreeSet<OrderId> = orders.collect();
-    assert!(orders.len() <= 1, "{:?} touches several orders", change.kind());
+    assert!(
+        orders.len() <= 1,
+        "{:?} touches several orders",
+        change.kind()
+    );
 }
 
 /// Judges a state.
@@ -202,18 +264,29 @@ pub(super) fn hold(model: &Model, now: UnixTime) {
     let mut delivered: BTreeMap<OrderId, u32> = BTreeMap::new();
     for certificate in model.certificates.values() {
         let by_serial = model.certificate_by_serial(certificate.issuer, certificate.serial);
-        assert_eq!(by_serial.map(|it| it.id), Some(certificate.id), "serials are unique");
+        assert_eq!(
+            by_serial.map(|it| it.id),
+            Some(certificate.id),
+            "serials are unique"
+        );
         if matches!(certificate.status, CertificateStatus::Orphaned { .. }) {
             continue;
         }
         *delivered.entry(certificate.order).or_default() += 1;
         if let Some(order) = model.orders.get(&certificate.order) {
             let valid = matches!(order.state, OrderState::Valid { .. });
-            assert!(valid, "an order with a certificate is {}", order.state.name());
+            assert!(
+                valid,
+                "an order with a certificate is {}",
+                order.state.name()
+            );
             assert_eq!(order.certificate(), Some(certificate.id));
         }
     }
-    assert!(delivered.values().all(|count| *count <= 1), "an order has one certificate");
+    assert!(
+        delivered.values().all(|count| *count <= 1),
+        "an order has one certificate"
+    );
     for order in model.orders.values() {
         order_holds(model, order, now);
     }
@@ -234,13 +307,23 @@ fn order_holds(model: &Model, order: &Order, now: UnixTime) {
         }
         OrderState::Ready if !order.is_expired(now) => {
             assert!(order.parts.iter().all(|part| part.satisfied));
-            assert!(parts.iter().all(|it| matches!(it.state, AuthorizationState::Valid { .. })));
+            assert!(
+                parts
+                    .iter()
+                    .all(|it| matches!(it.state, AuthorizationState::Valid { .. }))
+            );
         }
         OrderState::Pending if !order.is_expired(now) => {
             let possible = |it: &Authorization| {
-                matches!(it.state, AuthorizationState::Pending | AuthorizationState::Valid { .. })
+                matches!(
+                    it.state,
+                    AuthorizationState::Pending | AuthorizationState::Valid { .. }
+                )
             };
-            assert!(parts.iter().all(possible), "a pending order can still be fulfilled");
+            assert!(
+                parts.iter().all(possible),
+                "a pending order can still be fulfilled"
+            );
             assert!(order.parts.iter().any(|part| !part.satisfied));
         }
         OrderState::Pending

@@ -61,7 +61,14 @@ impl World {
         let intent = self.journalled(&claimed, sequence).expect("it claims");
         let (recorded, order, certificate) = self.record(&claimed, &intent).expect("a certificate");
         changes.push(recorded);
-        Issued { changes, order, claimed, authorizations, intent, certificate }
+        Issued {
+            changes,
+            order,
+            claimed,
+            authorizations,
+            intent,
+            certificate,
+        }
     }
 
     /// Takes up the first challenge of each authorization and proves it; the changes go to `changes`.
@@ -81,7 +88,10 @@ impl World {
             let authorization = authorization_in(&taken).expect("it moves");
             changes.push(taken);
             let finding = authorization.on_finding(self.now, 0, self.proved(), &order);
-            let finding = *finding.expect("in time").change.expect("a proof is a change");
+            let finding = *finding
+                .expect("in time")
+                .change
+                .expect("a proof is a change");
             proven.push(authorization_in(&finding).expect("it moves"));
             order = order_in(&finding).unwrap_or(order);
             changes.push(finding);
@@ -95,8 +105,12 @@ impl World {
     /// When it is revoked already.
     #[must_use]
     pub fn revocation(&self, certificate: &Certificate, at: UnixTime) -> (Change, Certificate) {
-        let revocation = certificate.revoke(at, Actor::Operator(0), None).expect("no holds");
-        let Revocation::Change(change) = revocation else { panic!("it is revoked already") };
+        let revocation = certificate
+            .revoke(at, Actor::Operator(0), None)
+            .expect("no holds");
+        let Revocation::Change(change) = revocation else {
+            panic!("it is revoked already")
+        };
         let revoked = super::only(&change, |record| match record {
             crate::change::Record::Certificate(certificate) => Some(certificate.clone()),
             _ => None,

@@ -63,9 +63,7 @@ impl Model {
         let stored = self.version(&write.record);
         match write.expect {
             Expect::Absent => stored.is_none() && self.is_unique(&write.record),
-            Expect::Version(version) => {
-                stored == Some(version) && self.is_unique(&write.record)
-            }
+            Expect::Version(version) => stored == Some(version) && self.is_unique(&write.record),
         }
     }
 
@@ -85,9 +83,10 @@ impl Model {
     fn is_unique(&self, record: &Record) -> bool {
         match record {
             Record::Account(it) => self.keys.get(&it.key_tag.0).is_none_or(|id| *id == it.id),
-            Record::Certificate(it) => {
-                self.serials.get(&(it.issuer, it.serial)).is_none_or(|id| *id == it.id)
-            }
+            Record::Certificate(it) => self
+                .serials
+                .get(&(it.issuer, it.serial))
+                .is_none_or(|id| *id == it.id),
             Record::Order(_)
             | Record::Authorization(_)
             | Record::Issuer(_)
@@ -126,7 +125,9 @@ impl Model {
     /// A certificate by issuer and serial.
     #[must_use]
     pub fn certificate_by_serial(&self, issuer: IssuerId, serial: Serial) -> Option<&Certificate> {
-        self.serials.get(&(issuer, serial)).and_then(|id| self.certificates.get(id))
+        self.serials
+            .get(&(issuer, serial))
+            .and_then(|id| self.certificates.get(id))
     }
 
     /// A setting.
@@ -139,26 +140,29 @@ impl Model {
     #[must_use]
     pub fn authorizations_of(&self, order: &Order) -> Vec<Authorization> {
         let parts = order.parts.iter();
-        parts.filter_map(|part| self.authorizations.get(&part.authorization).cloned()).collect()
+        parts
+            .filter_map(|part| self.authorizations.get(&part.authorization).cloned())
+            .collect()
     }
 
     /// A page of orders.
     #[must_use]
     pub fn page_of_orders(&self, page: Page) -> Vec<Order> {
         let behind = self.orders.range(OrderId(page.after.saturating_add(1))..);
-        behind.take(page.limit.min(Page::LIMIT_MAX).into()).map(|(_, it)| it.clone()).collect()
+        behind
+            .take(page.limit.min(Page::LIMIT_MAX).into())
+            .map(|(_, it)| it.clone())
+            .collect()
     }
 
     /// A page of certificates.
     #[must_use]
-    pub fn page_of_certificates(
-        &self,
-        page: Page,
-        filter: &CertificateFilter,
-    ) -> Vec<Certificate> {
+    pub fn page_of_certificates(&self, page: Page, filter: &CertificateFilter) -> Vec<Certificate> {
         let shown = |certificate: &Certificate| {
             let revoked = !matches!(certificate.status, CertificateStatus::Good);
-            filter.expires_before.is_none_or(|end| certificate.not_after < end)
+            filter
+                .expires_before
+                .is_none_or(|end| certificate.not_after < end)
                 && match filter.only_revoked {
                     OnlyRevoked::Yes => revoked,
                     OnlyRevoked::No => true,
@@ -196,15 +200,22 @@ impl Model {
     pub fn open_work(&self) -> OpenWork {
         let signing = |order: &&Order| matches!(order.state, OrderState::Processing { .. });
         let validating = |it: &&Authorization| {
-            let under_way = |state: &ChallengeState| {
-                matches!(state, ChallengeState::Processing { .. })
-            };
+            let under_way =
+                |state: &ChallengeState| matches!(state, ChallengeState::Processing { .. });
             matches!(it.state, AuthorizationState::Pending)
-                && it.challenges.iter().any(|challenge| under_way(&challenge.state))
+                && it
+                    .challenges
+                    .iter()
+                    .any(|challenge| under_way(&challenge.state))
         };
         OpenWork {
             orders: self.orders.values().filter(signing).cloned().collect(),
-            authorizations: self.authorizations.values().filter(validating).cloned().collect(),
+            authorizations: self
+                .authorizations
+                .values()
+                .filter(validating)
+                .cloned()
+                .collect(),
         }
     }
 

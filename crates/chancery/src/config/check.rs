@@ -20,7 +20,10 @@ pub(crate) struct Checked {
 }
 
 fn value(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key: key.into(), message: message.into() }
+    ConfigError::Value {
+        key: key.into(),
+        message: message.into(),
+    }
 }
 
 impl Config {
@@ -35,14 +38,21 @@ impl Config {
             first.ok_or_else(|| value("gateway", "there is none; write [gateway.server]"))?
         };
         check_base("server.url", self.server.url.as_deref(), "https://")?;
-        check_base("server.status_url", self.server.status_url.as_deref(), "http://")?;
+        check_base(
+            "server.status_url",
+            self.server.status_url.as_deref(),
+            "http://",
+        )?;
         let words = self.validation.allow.iter().map(String::as_str);
         let policy = Policy::from_words(words)
             .map_err(|error| value("validation.allow", error.to_string()))?;
         let resolver = Resolver::new(&self.validation.resolvers, Timing::default())
             .map_err(|error| value("validation.resolvers", error.to_string()))?;
         let database = self.store.url.strip_prefix("sqlite:").ok_or_else(|| {
-            value("store.url", "only sqlite:FILE is known so far, such as sqlite:chancery.db")
+            value(
+                "store.url",
+                "only sqlite:FILE is known so far, such as sqlite:chancery.db",
+            )
         })?;
         Ok(Checked {
             gateways,
@@ -58,8 +68,10 @@ impl Config {
         self.profile
             .iter()
             .map(|(name, section)| {
-                let profile =
-                    Profile { lifetime_secs: section.lifetime, ..Profile::server(name) };
+                let profile = Profile {
+                    lifetime_secs: section.lifetime,
+                    ..Profile::server(name)
+                };
                 profile
                     .check()
                     .map_err(|error| value(format!("profile.{name}"), error.to_string()))?;
@@ -84,7 +96,8 @@ fn gateway(
     let key = |part: &str| format!("gateway.{name}.{part}");
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) || name == "directory" {
-        let message = "a gateway's name is part of its URLs: lower-case letters, digits and hyphens";
+        let message =
+            "a gateway's name is part of its URLs: lower-case letters, digits and hyphens";
         return Err(value(format!("gateway.{name}"), message));
     }
     if section.protocol != "acme" {
@@ -96,7 +109,10 @@ fn gateway(
         .map(|word| {
             ChallengeKind::parse(word).ok_or_else(|| {
                 let known: Vec<_> = ChallengeKind::ALL.iter().map(|kind| kind.name()).collect();
-                value(key("challenges"), format!("{word:?} is not one of {}", known.join(", ")))
+                value(
+                    key("challenges"),
+                    format!("{word:?} is not one of {}", known.join(", ")),
+                )
             })
         })
         .collect::<Result<_, _>>()?;
@@ -105,9 +121,9 @@ fn gateway(
         .iter()
         .map(|word| {
             let found = profiles.iter().find(|profile| profile.name == *word);
-            found.cloned().ok_or_else(|| {
-                value(key("profiles"), format!("there is no [profile.{word}]"))
-            })
+            found
+                .cloned()
+                .ok_or_else(|| value(key("profiles"), format!("there is no [profile.{word}]")))
         })
         .collect::<Result<_, _>>()?;
     if offered.is_empty() {
@@ -139,7 +155,10 @@ fn check_base(key: &str, url: Option<&str>, scheme: &str) -> Result<(), ConfigEr
     let authority = rest.trim_end_matches('/');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     if authority.is_empty() || !authority.bytes().all(plain) {
-        return Err(value(key, format!("it is {scheme}HOST or {scheme}HOST:PORT, without a path")));
+        return Err(value(
+            key,
+            format!("it is {scheme}HOST or {scheme}HOST:PORT, without a path"),
+        ));
     }
     Ok(())
 }

@@ -7,8 +7,13 @@ use super::ConfigError;
 const PREFIX: &str = "CHANCERY_";
 
 /// Variables that are ours and no configuration: they steer tests and tools.
-const NOT_CONFIGURATION: [&str; 5] =
-    ["CHANCERY_TOOLS", "CHANCERY_SKIPS", "CHANCERY_LONG", "CHANCERY_FAILPOINT", "CHANCERY_LOG"];
+const NOT_CONFIGURATION: [&str; 5] = [
+    "CHANCERY_TOOLS",
+    "CHANCERY_SKIPS",
+    "CHANCERY_LONG",
+    "CHANCERY_FAILPOINT",
+    "CHANCERY_LOG",
+];
 
 /// Sets every key that the environment names. A name without `__` is no key of ours to read.
 pub(super) fn apply(
@@ -16,7 +21,9 @@ pub(super) fn apply(
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<(), ConfigError> {
     for (name, value) in environment {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         if NOT_CONFIGURATION.contains(&name.as_str()) {
             continue;
         }
@@ -26,8 +33,10 @@ pub(super) fn apply(
             let message = "it should look like CHANCERY_LISTEN__PUBLIC".to_owned();
             return Err(ConfigError::Environment { name, message });
         }
-        set(table, &segments, typed(&value))
-            .map_err(|message| ConfigError::Environment { name: name.clone(), message })?;
+        set(table, &segments, typed(&value)).map_err(|message| ConfigError::Environment {
+            name: name.clone(),
+            message,
+        })?;
     }
     Ok(())
 }
@@ -55,6 +64,8 @@ fn typed(text: &str) -> Value {
     match text {
         "true" => Value::Boolean(true),
         "false" => Value::Boolean(false),
-        _ => text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer),
+        _ => text
+            .parse()
+            .map_or_else(|_| Value::String(text.to_owned()), Value::Integer),
     }
 }

@@ -15,7 +15,10 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Stri
         }
 
         fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<String>, E> {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
             Ok(items.map(str::to_owned).collect())
         }
 
@@ -68,7 +71,16 @@ mod tests {
     fn spans_have_a_number_and_a_unit() {
         assert_eq!(parse_span("47d"), Some(4_060_800));
         assert_eq!(parse_span("90m"), Some(5400));
-        for odd in ["", "d", "47", "4 7d", "-1d", "47w", "99999999999999999999d", "ü"] {
+        for odd in [
+            "",
+            "d",
+            "47",
+            "4 7d",
+            "-1d",
+            "47w",
+            "99999999999999999999d",
+            "ü",
+        ] {
             assert_eq!(parse_span(odd), None, "{odd:?}");
         }
     }

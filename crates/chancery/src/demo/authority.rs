@@ -66,10 +66,19 @@ impl Authority {
             .spawn()
             .map_err(|error| Exit::failed(format!("the authority cannot be started: {error}")))?;
         let stdout = child.stdout.take();
-        let starting = Self { data: data.to_owned(), directory: String::new(), child: Mutex::new(child) };
+        let starting = Self {
+            data: data.to_owned(),
+            directory: String::new(),
+            child: Mutex::new(child),
+        };
         let ready = tokio::task::spawn_blocking(move || {
-            let lines = stdout.map(BufReader::new).into_iter().flat_map(BufRead::lines);
-            lines.map_while(Result::ok).find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
+            let lines = stdout
+                .map(BufReader::new)
+                .into_iter()
+                .flat_map(BufRead::lines);
+            lines
+                .map_while(Result::ok)
+                .find_map(|line| line.strip_prefix("ready ").map(str::to_owned))
         });
         let directory = tokio::time::timeout(READY_WITHIN, ready)
             .await
@@ -83,7 +92,10 @@ impl Authority {
 
     /// Asks the running authority to check itself.
     pub(super) fn check_invariants(&self) -> Result<(), Exit> {
-        let server = Server { data: self.data.clone(), json: false };
+        let server = Server {
+            data: self.data.clone(),
+            json: false,
+        };
         std::thread::scope(|scope| {
             let asked = scope.spawn(|| operator::broken_invariants(&server)).join();
             let broken = asked.map_err(|_| Exit::failed("the question failed"))??;
@@ -96,7 +108,10 @@ impl Authority {
 
     /// Stops it as a service manager would, and says whether it ended well.
     pub(super) fn stop(&self) -> Result<(), Exit> {
-        let mut child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut child = self
+            .child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
             kill_process(pid, Signal::TERM).map_err(Exit::failed)?;
         }
@@ -104,13 +119,18 @@ impl Authority {
         if ended.success() {
             return Ok(());
         }
-        Err(Exit::failed(format!("the authority did not end well: {ended}")))
+        Err(Exit::failed(format!(
+            "the authority did not end well: {ended}"
+        )))
     }
 }
 
 impl Drop for Authority {
     fn drop(&mut self) {
-        let child = self.child.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let child = self
+            .child
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Only after a step that failed; otherwise it has ended.
         let _ = child.kill();
         let _ = child.wait();

@@ -35,7 +35,9 @@ pub(crate) fn method_not_allowed(front: &AcmeFront, gateway: &Gateway) -> Answer
         "this resource is read and changed by signed POST requests (RFC 8555, section 6.3)",
     );
     let mut answer = problem(StatusCode::METHOD_NOT_ALLOWED, &told.with_status(405));
-    answer.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static("POST"));
+    answer
+        .headers_mut()
+        .insert(http::header::ALLOW, HeaderValue::from_static("POST"));
     front.finish(gateway, answer)
 }
 
@@ -44,7 +46,9 @@ impl AcmeFront {
     pub(crate) fn finish(&self, gateway: &Gateway, mut answer: Answer) -> Answer {
         set(&mut answer, REPLAY_NONCE, &self.nonces.issue());
         add_link(&mut answer, &self.urls.directory(gateway), "index");
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         answer
     }
 }

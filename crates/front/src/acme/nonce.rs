@@ -55,7 +55,10 @@ impl Nonces {
             cipher: BlockCipher::new(&key),
             node,
             epoch,
-            spent: Mutex::new(Spent { next: 0, words: vec![0; WORDS].into_boxed_slice() }),
+            spent: Mutex::new(Spent {
+                next: 0,
+                words: vec![0; WORDS].into_boxed_slice(),
+            }),
         }
     }
 
@@ -169,14 +172,20 @@ mod tests {
             let tries: Vec<_> = (0..100)
                 .map(|_| scope.spawn(|| usize::from(nonces.redeem(&nonce) == Redeemed::Yes)))
                 .collect();
-            tries.into_iter().map(|handle| handle.join().expect("no panic")).sum()
+            tries
+                .into_iter()
+                .map(|handle| handle.join().expect("no panic"))
+                .sum()
         });
         assert_eq!(accepted, 1);
     }
 
     #[test]
     fn b7_ten_million_nonces_cost_no_memory_and_the_window_slides() {
-        let mut spent = Spent { next: 0, words: vec![0; WORDS].into_boxed_slice() };
+        let mut spent = Spent {
+            next: 0,
+            words: vec![0; WORDS].into_boxed_slice(),
+        };
         let first = spent.issue();
         let spent_early = spent.issue();
         assert_eq!(spent.spend(spent_early), Redeemed::Yes);
@@ -201,7 +210,10 @@ mod tests {
         let nonces = nonces();
         let (one, two) = (nonces.issue(), nonces.issue());
         assert_eq!(one.len(), 22);
-        assert!(one.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_'));
+        assert!(
+            one.bytes()
+                .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+        );
         let same = one.bytes().zip(two.bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 8, "{one} {two}");
     }

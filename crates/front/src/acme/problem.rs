@@ -26,7 +26,12 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(kind: ErrorType, status: StatusCode, detail: impl Into<String>) -> Self {
         let problem = Problem::new(kind, detail.into()).with_status(status.as_u16());
-        Self { problem, status, retry_after_secs: None, terms_url: None }
+        Self {
+            problem,
+            status,
+            retry_after_secs: None,
+            terms_url: None,
+        }
     }
 
     pub(crate) fn malformed(detail: impl Into<String>) -> Self {
@@ -36,7 +41,12 @@ impl Failure {
     /// A failure that has its own problem document already.
     pub(crate) fn of(problem: Problem) -> Self {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
-        Self { problem, status, retry_after_secs: None, terms_url: None }
+        Self {
+            problem,
+            status,
+            retry_after_secs: None,
+            terms_url: None,
+        }
     }
 
     fn retry_after(mut self, secs: u32) -> Self {
@@ -72,16 +82,16 @@ impl From<EngineError> for Failure {
         match error {
             EngineError::Refused(refusal) => refusal.into(),
             EngineError::Csr(_) => Self::new(ErrorType::BadCsr, StatusCode::BAD_REQUEST, detail),
-            EngineError::Busy { retry_after_secs, .. } => {
-                Self::new(ErrorType::RateLimited, StatusCode::SERVICE_UNAVAILABLE, detail)
-                    .retry_after(retry_after_secs)
-            }
-            EngineError::Store(StoreError::DiskLow { .. }) => {
-                unavailable(detail).retry_after(60)
-            }
-            EngineError::Store(_)
-            | EngineError::Signer(_)
-            | EngineError::OlderJournal { .. } => {
+            EngineError::Busy {
+                retry_after_secs, ..
+            } => Self::new(
+                ErrorType::RateLimited,
+                StatusCode::SERVICE_UNAVAILABLE,
+                detail,
+            )
+            .retry_after(retry_after_secs),
+            EngineError::Store(StoreError::DiskLow { .. }) => unavailable(detail).retry_after(60),
+            EngineError::Store(_) | EngineError::Signer(_) | EngineError::OlderJournal { .. } => {
                 tracing::error!(%detail, "a request failed");
                 // What broke inside is for the operator; the client learns that it may come back.
                 unavailable("the authority cannot do this now".to_owned()).retry_after(10)
@@ -92,7 +102,11 @@ impl From<EngineError> for Failure {
 }
 
 fn unavailable(detail: String) -> Failure {
-    Failure::new(ErrorType::ServerInternal, StatusCode::SERVICE_UNAVAILABLE, detail)
+    Failure::new(
+        ErrorType::ServerInternal,
+        StatusCode::SERVICE_UNAVAILABLE,
+        detail,
+    )
 }
 
 impl From<Refusal> for Failure {
@@ -106,9 +120,10 @@ impl From<Refusal> for Failure {
             Refusal::AccountDeactivated | Refusal::Denied(Denied::AccountInactive) => {
                 Self::new(T::Unauthorized, StatusCode::UNAUTHORIZED, detail)
             }
-            Refusal::TermsNotAgreed { url } => {
-                Self { terms_url: Some(url), ..forbidden(T::UserActionRequired) }
-            }
+            Refusal::TermsNotAgreed { url } => Self {
+                terms_url: Some(url),
+                ..forbidden(T::UserActionRequired)
+            },
             Refusal::Denied(Denied::NotYours | Denied::NotAllowed) => forbidden(T::Unauthorized),
             Refusal::RejectedNames(names) => {
                 let subproblems = names.iter().map(|(name, why)| {

@@ -80,7 +80,11 @@ impl AcmeFront {
         // §6.4: against the configured base, so that neither a proxy nor a Host header can change it.
         if header.url != self.urls.of_path(path) {
             let detail = "the url in the protected header is not the URL of this request";
-            return Err(Failure::new(ErrorType::Unauthorized, StatusCode::FORBIDDEN, detail));
+            return Err(Failure::new(
+                ErrorType::Unauthorized,
+                StatusCode::FORBIDDEN,
+                detail,
+            ));
         }
         self.spend_nonce(header.nonce.as_deref())?;
         let sender = self.sender(gateway, accepts, &header.signer).await?;
@@ -95,12 +99,13 @@ impl AcmeFront {
     }
 
     fn spend_nonce(&self, nonce: Option<&str>) -> Result<(), Failure> {
-        let bad = |detail: &str| {
-            Failure::new(ErrorType::BadNonce, StatusCode::BAD_REQUEST, detail)
-        };
+        let bad = |detail: &str| Failure::new(ErrorType::BadNonce, StatusCode::BAD_REQUEST, detail);
         let nonce = nonce.ok_or_else(|| bad("the protected header has no nonce"))?;
         // Statement 32: a nonce outside the alphabet is malformed, whatever it might have been.
-        if !nonce.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_') {
+        if !nonce
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+        {
             return Err(Failure::malformed("the nonce is not base64url"));
         }
         match self.nonces.redeem(nonce) {
@@ -110,7 +115,9 @@ impl AcmeFront {
             }
             Redeemed::No => {
                 self.metrics.nonce_rejected();
-                Err(bad("the nonce was not given out by this server, is too old, or was used before"))
+                Err(bad(
+                    "the nonce was not given out by this server, is too old, or was used before",
+                ))
             }
         }
     }
@@ -126,7 +133,10 @@ impl AcmeFront {
                 Ok(Sender::Key(jwk.clone()))
             }
             (SignerRef::Kid(kid), Accepts::Account | Accepts::AccountOrKey) => {
-                let id = self.urls.read_account(gateway, kid).ok_or_else(no_such_account)?;
+                let id = self
+                    .urls
+                    .read_account(gateway, kid)
+                    .ok_or_else(no_such_account)?;
                 let live = self.engine.account(id).await?.ok_or_else(no_such_account)?;
                 if live.account.gateway != gateway.name {
                     return Err(no_such_account());
@@ -145,7 +155,11 @@ impl AcmeFront {
 
 fn no_such_account() -> Failure {
     let detail = "the kid is not the URL of an account at this gateway";
-    Failure::new(ErrorType::AccountDoesNotExist, StatusCode::BAD_REQUEST, detail)
+    Failure::new(
+        ErrorType::AccountDoesNotExist,
+        StatusCode::BAD_REQUEST,
+        detail,
+    )
 }
 
 /// §7.3.6: every request of a deactivated account, reads too.
@@ -154,14 +168,23 @@ fn check_active(account: &Account) -> Result<(), Failure> {
         AccountStatus::Valid => Ok(()),
         AccountStatus::Deactivated | AccountStatus::Revoked => {
             let detail = "this account is deactivated; create another with a new key";
-            Err(Failure::new(ErrorType::Unauthorized, StatusCode::UNAUTHORIZED, detail))
+            Err(Failure::new(
+                ErrorType::Unauthorized,
+                StatusCode::UNAUTHORIZED,
+                detail,
+            ))
         }
     }
 }
 
 fn check_media_type(request: &Request<Incoming>) -> Result<(), Failure> {
-    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).map(str::trim);
+    let given = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = given
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
     match essence {
         Some(essence) if essence.eq_ignore_ascii_case(MEDIA_TYPE) => Ok(()),
         _ => Err(Failure::new(

@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 
 use chancery_acme as wire;
 use chancery_acme::{ErrorType, Problem, check_contact, from_slice_bounded};
+use chancery_authority::Refusal;
 use chancery_authority::account::{CONTACTS_MAX, Registration, TermsAgreement};
 use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
 use chancery_authority::gateway::Gateway;
 use chancery_authority::order::{Order, OrderState, Wanted};
 use chancery_authority::refusal::Denied;
-use chancery_authority::Refusal;
 use chancery_engine::{LiveAccount, OnMissing, Registered, Revoker};
 use chancery_pki::{San, pem};
-use http::header::{LOCATION, RETRY_AFTER};
 use http::StatusCode;
+use http::header::{LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 
 use crate::acme::answer::add_link;
-use crate::answer::{body, empty, json, set};
 use crate::acme::problem::Failure;
 use crate::acme::request::{Sender, Signed};
 use crate::acme::route::Resource;
 use crate::acme::{AcmeFront, shape};
+use crate::answer::{body, empty, json, set};
 use crate::listener::Answer;
 
 /// When to poll again what is under way. Short: lego, acmetool and certbot wait much longer on their own.
@@ -133,7 +133,9 @@ impl AcmeFront {
         let live = if asked.deactivates() {
             self.engine.deactivate_account(&own.account).await?
         } else if let Some(contact) = asked.contact {
-            self.engine.set_contact(&own.account, &checked_contact(contact)?).await?
+            self.engine
+                .set_contact(&own.account, &checked_contact(contact)?)
+                .await?
         } else {
             std::sync::Arc::clone(own)
         };
@@ -142,7 +144,11 @@ impl AcmeFront {
 
     fn account_answer(&self, gateway: &Gateway, status: StatusCode, live: &LiveAccount) -> Answer {
         let mut answer = json(status, &shape::account(&live.account));
-        set(&mut answer, LOCATION, &self.urls.account(gateway, live.account.id));
+        set(
+            &mut answer,
+            LOCATION,
+            &self.urls.account(gateway, live.account.id),
+        );
         answer
     }
 
@@ -150,9 +156,14 @@ impl AcmeFront {
         let asked: wire::NewOrder = payload(signed)?;
         if asked.not_before.is_some() || asked.not_after.is_some() {
             // §7.4: never issue with another validity than was asked for.
-            return Err(Failure::malformed("notBefore and notAfter cannot be chosen here"));
+            return Err(Failure::malformed(
+                "notBefore and notAfter cannot be chosen here",
+            ));
         }
-        let wanted = Wanted { names: names(&asked)?, profile: asked.profile };
+        let wanted = Wanted {
+            names: names(&asked)?,
+            profile: asked.profile,
+        };
         let (order, _) = self.engine.new_order(signed.account()?, wanted).await?;
         Ok(self.order_answer(gateway, StatusCode::CREATED, &order))
     }
@@ -164,7 +175,10 @@ impl AcmeFront {
         signed: &Signed,
     ) -> Result<Answer, Failure> {
         only_read(signed)?;
-        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let id = self
+            .urls
+            .read(word)
+            .ok_or(Refusal::Denied(Denied::NotYours))?;
         let order = self.engine.order(signed.account()?, id).await?;
         Ok(self.order_answer(gateway, StatusCode::OK, &order))
     }
@@ -176,13 +190,22 @@ impl AcmeFront {
         signed: &Signed,
     ) -> Result<Answer, Failure> {
         let asked: wire::Finalize = payload(signed)?;
-        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
-        let order = self.engine.finalize(signed.account()?, id, &asked.csr).await?;
+        let id = self
+            .urls
+            .read(word)
+            .ok_or(Refusal::Denied(Denied::NotYours))?;
+        let order = self
+            .engine
+            .finalize(signed.account()?, id, &asked.csr)
+            .await?;
         Ok(self.order_answer(gateway, StatusCode::OK, &order))
     }
 
     fn order_answer(&self, gateway: &Gateway, status: StatusCode, order: &Order) -> Answer {
-        let mut answer = json(status, &self.order_object(gateway, order, self.engine.now()));
+        let mut answer = json(
+            status,
+            &self.order_object(gateway, order, self.engine.now()),
+        );
         set(&mut answer, LOCATION, &self.urls.order(gateway, order.id));
         if matches!(order.state, OrderState::Processing { .. }) {
             set(&mut answer, RETRY_AFTER, POLL_AGAIN_SECS);
@@ -196,7 +219,10 @@ impl AcmeFront {
         word: &str,
         signed: &Signed,
     ) -> Result<Answer, Failure> {
-        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let id = self
+            .urls
+            .read(word)
+            .ok_or(Refusal::Denied(Denied::NotYours))?;
         let by = signed.account()?;
         let found = if signed.verified.is_post_as_get() {
             self.engine.authorization(by, id).await?
@@ -222,8 +248,10 @@ impl AcmeFront {
         word: &str,
         signed: &Signed,
     ) -> Result<Answer, Failure> {
-        let (id, index) =
-            self.urls.read_challenge(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let (id, index) = self
+            .urls
+            .read_challenge(word)
+            .ok_or(Refusal::Denied(Denied::NotYours))?;
         let by = signed.account()?;
         let found = if signed.verified.is_post_as_get() {
             self.engine.own_authorization(by, id).await?
@@ -242,12 +270,18 @@ impl AcmeFront {
         index: u8,
     ) -> Result<Answer, Failure> {
         // A valid authorization has dropped the challenges that nobody answered.
-        let challenge =
-            found.challenges.get(usize::from(index)).ok_or(Refusal::NoSuchChallenge)?;
+        let challenge = found
+            .challenges
+            .get(usize::from(index))
+            .ok_or(Refusal::NoSuchChallenge)?;
         let object = self.challenge_object(gateway, found, index, challenge);
         let mut answer = json(StatusCode::OK, &object);
         // certbot insists on this link.
-        add_link(&mut answer, &self.urls.authorization(gateway, found.id), "up");
+        add_link(
+            &mut answer,
+            &self.urls.authorization(gateway, found.id),
+            "up",
+        );
         if matches!(challenge.state, ChallengeState::Processing { .. }) {
             set(&mut answer, RETRY_AFTER, POLL_AGAIN_SECS);
         }
@@ -256,11 +290,18 @@ impl AcmeFront {
 
     async fn certificate(&self, word: &str, signed: &Signed) -> Result<Answer, Failure> {
         only_read(signed)?;
-        let id = self.urls.read(word).ok_or(Refusal::Denied(Denied::NotYours))?;
+        let id = self
+            .urls
+            .read(word)
+            .ok_or(Refusal::Denied(Denied::NotYours))?;
         let found = self.engine.certificate(signed.account()?, id).await?;
         let mut chain = pem::encode("CERTIFICATE", &found.der);
         chain.push_str(self.engine.chain_pem(found.issuer));
-        Ok(body(StatusCode::OK, wire::CERTIFICATE_CHAIN_MEDIA_TYPE, chain))
+        Ok(body(
+            StatusCode::OK,
+            wire::CERTIFICATE_CHAIN_MEDIA_TYPE,
+            chain,
+        ))
     }
 
     async fn revoke(&self, signed: &Signed) -> Result<Answer, Failure> {
@@ -269,7 +310,9 @@ impl AcmeFront {
             Sender::Account(live) => Revoker::Account(&live.account),
             Sender::Key(jwk) => Revoker::Key(jwk.key()),
         };
-        self.engine.revoke_der(by, &asked.certificate, asked.reason).await?;
+        self.engine
+            .revoke_der(by, &asked.certificate, asked.reason)
+            .await?;
         Ok(empty(StatusCode::OK))
     }
 }
@@ -277,7 +320,9 @@ impl AcmeFront {
 /// Reads a payload that must be an object of this kind.
 fn payload<T: DeserializeOwned>(signed: &Signed) -> Result<T, Failure> {
     if signed.verified.is_post_as_get() {
-        return Err(Failure::malformed("this request needs a JSON object as its payload"));
+        return Err(Failure::malformed(
+            "this request needs a JSON object as its payload",
+        ));
     }
     from_slice_bounded(signed.verified.payload())
         .map_err(|error| Failure::malformed(format!("the payload cannot be used: {error}")))
@@ -288,13 +333,19 @@ fn only_read(signed: &Signed) -> Result<(), Failure> {
     if signed.verified.is_post_as_get() {
         return Ok(());
     }
-    Err(Failure::malformed("this resource can only be read, with an empty payload"))
+    Err(Failure::malformed(
+        "this resource can only be read, with an empty payload",
+    ))
 }
 
 fn checked_contact(contact: Vec<String>) -> Result<Vec<String>, Failure> {
     if contact.len() > CONTACTS_MAX {
         let detail = format!("at most {CONTACTS_MAX} contacts are kept");
-        return Err(Failure::new(ErrorType::InvalidContact, StatusCode::BAD_REQUEST, detail));
+        return Err(Failure::new(
+            ErrorType::InvalidContact,
+            StatusCode::BAD_REQUEST,
+            detail,
+        ));
     }
     for url in &contact {
         check_contact(url).map_err(Failure::of)?;
@@ -322,7 +373,10 @@ fn names(asked: &wire::NewOrder) -> Result<BTreeSet<San>, Failure> {
             let same = wrong.iter().all(|(problem, _)| problem.kind == first.kind);
             let detail = "some of the identifiers cannot be used";
             let mut problem = match same {
-                true => Problem { detail: detail.to_owned(), ..first.clone() },
+                true => Problem {
+                    detail: detail.to_owned(),
+                    ..first.clone()
+                },
                 false => Problem::new(ErrorType::Compound, detail).with_status(400),
             };
             for (_, about) in wrong {

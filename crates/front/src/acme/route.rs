@@ -74,7 +74,10 @@ mod tests {
             Route::parse("/acme/server/order/abc/finalize"),
             Some(Route::Gateway("server", Resource::Finalize("abc")))
         );
-        assert_eq!(Route::parse("/acme/directory"), Some(Route::DefaultDirectory));
+        assert_eq!(
+            Route::parse("/acme/directory"),
+            Some(Route::DefaultDirectory)
+        );
         for odd in [
             "",
             "/",

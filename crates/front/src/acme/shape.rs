@@ -27,7 +27,12 @@ pub(crate) fn account(account: &Account) -> wire::Account {
 }
 
 impl AcmeFront {
-    pub(crate) fn order_object(&self, gateway: &Gateway, order: &Order, now: UnixTime) -> wire::Order {
+    pub(crate) fn order_object(
+        &self,
+        gateway: &Gateway,
+        order: &Order,
+        now: UnixTime,
+    ) -> wire::Order {
         let status = if order.is_expired(now) {
             wire::OrderStatus::Invalid
         } else {
@@ -40,9 +45,13 @@ impl AcmeFront {
             }
         };
         let error = match &order.state {
-            OrderState::Invalid { identifier: about, failure } => {
-                Some(problem::of_proof(failure, about.as_ref().map(WireIdentifier::from)))
-            }
+            OrderState::Invalid {
+                identifier: about,
+                failure,
+            } => Some(problem::of_proof(
+                failure,
+                about.as_ref().map(WireIdentifier::from),
+            )),
             OrderState::Pending
             | OrderState::Ready
             | OrderState::Processing { .. }
@@ -62,7 +71,9 @@ impl AcmeFront {
                 .map(|part| self.urls.authorization(gateway, part.authorization))
                 .collect(),
             finalize: format!("{}/finalize", self.urls.order(gateway, order.id)),
-            certificate: order.certificate().map(|id| self.urls.certificate(gateway, id)),
+            certificate: order
+                .certificate()
+                .map(|id| self.urls.certificate(gateway, id)),
         }
     }
 
@@ -89,7 +100,9 @@ impl AcmeFront {
         };
         let challenges = (0_u8..)
             .zip(&authorization.challenges)
-            .map(|(index, challenge)| self.challenge_object(gateway, authorization, index, challenge));
+            .map(|(index, challenge)| {
+                self.challenge_object(gateway, authorization, index, challenge)
+            });
         wire::Authorization {
             identifier: value,
             status,

@@ -15,7 +15,10 @@ impl Urls {
     /// URLs below `base`, such as `https://ca.corp.example:8443`, with the installation's URL key.
     #[must_use]
     pub fn new(base: &str, cipher: IdCipher) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), cipher }
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+            cipher,
+        }
     }
 
     /// What a request for `path` must carry as its `url`.
@@ -56,8 +59,12 @@ impl Urls {
 
     /// The account that a `kid` names, if it is a URL of this gateway.
     pub(crate) fn read_account(&self, gateway: &Gateway, kid: &str) -> Option<AccountId> {
-        let rest = kid.strip_prefix(self.base.as_str())?.strip_prefix("/acme/")?;
-        let word = rest.strip_prefix(gateway.name.as_str())?.strip_prefix("/account/")?;
+        let rest = kid
+            .strip_prefix(self.base.as_str())?
+            .strip_prefix("/acme/")?;
+        let word = rest
+            .strip_prefix(gateway.name.as_str())?
+            .strip_prefix("/account/")?;
         self.read(word)
     }
 

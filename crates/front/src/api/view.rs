@@ -67,14 +67,21 @@ pub(super) struct CertificateLine {
 impl CertificateLine {
     pub(super) fn of(certificate: &Certificate, now: UnixTime) -> Self {
         let parsed = Parsed::parse(&certificate.der).ok();
-        let names = parsed.iter().flat_map(|parsed| parsed.sans()).map(ToString::to_string);
-        let expired = matches!(certificate.status, CertificateStatus::Good)
-            && certificate.not_after < now;
+        let names = parsed
+            .iter()
+            .flat_map(|parsed| parsed.sans())
+            .map(ToString::to_string);
+        let expired =
+            matches!(certificate.status, CertificateStatus::Good) && certificate.not_after < now;
         Self {
             serial: certificate.serial.to_hex(),
             names: names.collect(),
             not_after: certificate.not_after.to_rfc3339(),
-            status: if expired { "expired" } else { certificate.status.name() },
+            status: if expired {
+                "expired"
+            } else {
+                certificate.status.name()
+            },
             issuer: certificate.issuer.0,
             profile: certificate.profile.clone(),
             account: certificate.account.to_string(),
@@ -122,7 +129,10 @@ pub(super) struct Revoked {
 
 impl Revoked {
     pub(super) fn of(serial: Serial, at: UnixTime) -> Self {
-        Self { serial: serial.to_hex(), revoked_at: at.to_rfc3339() }
+        Self {
+            serial: serial.to_hex(),
+            revoked_at: at.to_rfc3339(),
+        }
     }
 }
 
@@ -212,7 +222,11 @@ impl AuthorizationView {
                     EvidenceKind::Configuration => "configuration",
                 };
                 let told = format!("{kind} at {}", evidence.at.to_rfc3339());
-                ("valid", Some(told), evidence.observations.iter().map(in_words).collect())
+                (
+                    "valid",
+                    Some(told),
+                    evidence.observations.iter().map(in_words).collect(),
+                )
             }
         };
         for challenge in &authorization.challenges {
@@ -221,13 +235,22 @@ impl AuthorizationView {
                 ChallengeState::Invalid { failure } => Some(failure),
                 ChallengeState::Pending | ChallengeState::Valid { .. } => None,
             };
-            observations.extend(failure.iter().flat_map(|failure| &failure.observations).map(in_words));
+            observations.extend(
+                failure
+                    .iter()
+                    .flat_map(|failure| &failure.observations)
+                    .map(in_words),
+            );
         }
         Self {
             identifier: authorization.identifier.to_string(),
             status,
             evidence,
-            challenges: authorization.challenges.iter().map(ChallengeView::of).collect(),
+            challenges: authorization
+                .challenges
+                .iter()
+                .map(ChallengeView::of)
+                .collect(),
             observations,
         }
     }
@@ -237,14 +260,23 @@ impl ChallengeView {
     fn of(challenge: &chancery_authority::authorization::Challenge) -> Self {
         let (status, failed_attempts, error) = match &challenge.state {
             ChallengeState::Pending => ("pending", 0, None),
-            ChallengeState::Processing { failed_attempts, last, .. } => {
+            ChallengeState::Processing {
+                failed_attempts,
+                last,
+                ..
+            } => {
                 let error = last.as_ref().map(|failure| failure.detail.clone());
                 ("processing", *failed_attempts, error)
             }
             ChallengeState::Valid { .. } => ("valid", 0, None),
             ChallengeState::Invalid { failure } => ("invalid", 0, Some(failure.detail.clone())),
         };
-        Self { kind: challenge.kind.name(), status, failed_attempts, error }
+        Self {
+            kind: challenge.kind.name(),
+            status,
+            failed_attempts,
+            error,
+        }
     }
 }
 
@@ -252,7 +284,11 @@ fn in_words(observation: &Observation) -> String {
     match observation {
         Observation::Asked { question, answer } => format!("asked {question}: {answer}"),
         Observation::Dialled { address, result } => format!("dialled {address}: {result}"),
-        Observation::Fetched { url, status, body_octets } => {
+        Observation::Fetched {
+            url,
+            status,
+            body_octets,
+        } => {
             format!("fetched {url}: status {status}, {body_octets} octets")
         }
     }
@@ -291,7 +327,10 @@ pub(super) struct Invariants {
 
 impl Invariants {
     pub(super) fn of(report: InvariantReport) -> Self {
-        Self { checked: report.checked, broken: report.broken }
+        Self {
+            checked: report.checked,
+            broken: report.broken,
+        }
     }
 }
 
@@ -315,6 +354,11 @@ impl AuditReport {
     }
 
     pub(super) fn broken(error: &AuditError) -> Self {
-        Self { whole: false, blocks: 0, head: None, error: Some(error.to_string()) }
+        Self {
+            whole: false,
+            blocks: 0,
+            head: None,
+            error: Some(error.to_string()),
+        }
     }
 }

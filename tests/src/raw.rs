@@ -1,0 +1,196 @@
+//! An ACME client without manners: it sends what it is told.
+
+use std::sync::{Mutex, PoisonError};
+
+use chancery_crypto::{Curve, KeyKind, PrivateKey};
+use chancery_jose::{Jwk, MEDIA_TYPE, SignWith, sign};
+use serde_json::{Value, json};
+
+use crate::{Http, Reply, Site};
+
+/// A connection to one authority, with the nonces that its answers brought.
+#[derive(Debug)]
+pub struct Client {
+    /// The client below, for requests that are not ACME's.
+    pub http: Http,
+    directory: Value,
+    nonces: Mutex<Vec<String>>,
+    pub(crate) site: Site,
+}
+
+/// An account at it, with its key.
+pub struct Account<'c> {
+    /// The connection it uses.
+    pub client: &'c Client,
+    /// Its key.
+    pub key: PrivateKey,
+    /// Its URL.
+    pub url: String,
+}
+
+/// A fresh key on P-256.
+///
+/// # Panics
+/// When the library makes none.
+#[must_use]
+pub fn new_key() -> PrivateKey {
+    PrivateKey::generate(KeyKind::Ec(Curve::P256)).expect("a key on P-256")
+}
+
+impl Client {
+    /// Reads the directory.
+    ///
+    /// # Panics
+    /// When that does not work.
+    #[must_use]
+    pub fn connect(http: Http, directory: &str, site: Site) -> Self {
+        let read = http.get(directory);
+        assert_eq!(
+            read.status,
+            200,
+            "the directory can be read: {}",
+            read.text()
+        );
+        Self {
+            directory: read.json(),
+            http,
+            nonces: Mutex::default(),
+            site,
+        }
+    }
+
+    /// The URL of a resource, as in `newOrder`.
+    ///
+    /// # Panics
+    /// When the directory does not have it.
+    #[must_use]
+    pub fn url(&self, resource: &str) -> String {
+        let url = self.directory[resource].as_str();
+        url.unwrap_or_else(|| panic!("the directory has {resource}"))
+            .to_owned()
+    }
+
+    /// A nonce: one that an answer brought, or a fresh one.
+    #[must_use]
+    pub fn nonce(&self) -> String {
+        let kept = self
+            .nonces
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        kept.unwrap_or_else(|| self.fresh_nonce())
+    }
+
+    /// A nonce straight from newNonce.
+    ///
+    /// # Panics
+    /// When the server gives none.
+    #[must_use]
+    pub fn fresh_nonce(&self) -> String {
+        let reply = self.http.head(&self.url("newNonce"));
+        assert_eq!(reply.status, 200, "newNonce answers");
+        reply.header("replay-nonce").to_owned()
+    }
+
+    /// Sends a body as a signed request.
+    ///
+    /// # Errors
+    /// What happened, where no answer came.
+    pub fn try_post(&self, url: &str, body: impl Into<bytes::Bytes>) -> Result<Reply, String> {
+        let reply = self.http.post(url, MEDIA_TYPE, body)?;
+        let nonce = reply.header("replay-nonce");
+        if !nonce.is_empty() {
+            let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+            nonces.push(nonce.to_owned());
+        }
+        Ok(reply)
+    }
+
+    /// The same where an answer must come.
+    ///
+    /// # Panics
+    /// When none does.
+    pub fn post(&self, url: &str, body: impl Into<bytes::Bytes>) -> Reply {
+        self.try_post(url, body)
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// A well-formed request; no payload is a POST-as-GET.
+    ///
+    /// # Panics
+    /// When the key cannot sign.
+    #[must_use]
+    pub fn sign(
+        &self,
+        key: &PrivateKey,
+        signer: SignWith<'_>,
+        url: &str,
+        payload: Option<&Value>,
+    ) -> Vec<u8> {
+        let text = payload.map(Value::to_string);
+        let text = text.as_deref().map(str::as_bytes);
+        sign(key, url, Some(&self.nonce()), signer, text).expect("a key signs")
+    }
+
+    /// Makes an account with a fresh key.
+    #[must_use]
+    pub fn register(&self) -> Account<'_> {
+        self.register_with(new_key())
+    }
+
+    /// Makes an account, or finds that of the key.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn register_with(&self, key: PrivateKey) -> Account<'_> {
+        let url = self.url("newAccount");
+        let asked = json!({ "termsOfServiceAgreed": true });
+        let reply = self.post(&url, self.sign(&key, SignWith::Jwk, &url, Some(&asked)));
+        assert!(
+            matches!(reply.status, 200 | 201),
+            "an account is made: {}",
+            reply.text()
+        );
+        Account {
+            client: self,
+            key,
+            url: reply.header("location").to_owned(),
+        }
+    }
+}
+
+impl Account<'_> {
+    /// A request signed for this account.
+    #[must_use]
+    pub fn sign(&self, url: &str, payload: Option<&Value>) -> Vec<u8> {
+        self.client
+            .sign(&self.key, SignWith::Kid(&self.url), url, payload)
+    }
+
+    /// POST-as-GET.
+    #[must_use]
+    pub fn read(&self, url: &str) -> Reply {
+        self.client.post(url, self.sign(url, None))
+    }
+
+    /// POST.
+    pub fn send(&self, url: &str, payload: &Value) -> Reply {
+        self.client.post(url, self.sign(url, Some(payload)))
+    }
+
+    /// The key authorization of a token (RFC 8555 §8.1).
+    #[must_use]
+    pub fn key_authorization(&self, token: &str) -> String {
+        format!("{token}.{}", Jwk::from_key(self.key.public()).thumbprint())
+    }
+
+    /// Ends the account.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn deactivate(&self) {
+        let reply = self.send(&self.url, &json!({ "status": "deactivated" }));
+        assert_eq!(reply.json()["status"], "deactivated", "{}", reply.text());
+    }
+}

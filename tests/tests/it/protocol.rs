@@ -1,0 +1,14 @@
+//! The front door in hostile hands: a test for each row of the failures that the protocol is open to.
+
+mod csr;
+mod der;
+mod finalize;
+mod jws;
+mod names;
+mod nonces;
+mod ownership;
+mod redirects;
+mod revocation;
+mod sizes;
+mod targets;
+mod transport;
