@@ -105,6 +105,11 @@ impl Authority {
         }
     }
 
+    /// Sets one key of the configuration for the next start, as [`Setup::set`] does.
+    pub fn set(&mut self, key: &str, value: impl ToString) {
+        self.setup = std::mem::take(&mut self.setup).set(key, value);
+    }
+
     /// Starts the server and waits until it is ready.
     ///
     /// # Panics

@@ -6,7 +6,14 @@ use crate::workspace::Workspace;
 
 /// Runs the load generator with its own arguments; `true` if it succeeded.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<bool, Error> {
-    let packages = ["--package", "chancery", "--package", "chancery-bench"];
+    let packages = [
+        "--package",
+        "chancery",
+        "--package",
+        "chancery-bench",
+        "--package",
+        "chancery-preload",
+    ];
     let build = ["build", "--release", "--locked", "--bins"]
         .into_iter()
         .chain(packages);

@@ -49,6 +49,7 @@ const TABLE: &[Row] = &[
         &["chancery", "agent", "testkit", "simulate", "formats"],
     ),
     row("bench", &["formats", "simulate"]),
+    row("preload", &["store", "authority", "formats"]),
     row("xtask", &[]),
 ];
 
@@ -136,6 +137,7 @@ fn name_findings(package: &Package, root: &Path) -> Vec<String> {
     }
     let expected = match name {
         "tests" | "bench" | "xtask" => root.join(name),
+        "preload" => root.join("bench").join(name),
         _ => root.join("crates").join(name),
     };
     if package.folder != expected {

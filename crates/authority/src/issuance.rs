@@ -190,7 +190,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     };
     let next = order
         .step(*now, &OrderEvent::Claimed(Box::new(claim)))
-        .ok_or(Refusal::OrderState {
+        .ok_or_else(|| Refusal::OrderState {
             state: order.state.name(),
             needed: "ready",
         })?;

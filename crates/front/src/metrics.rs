@@ -84,7 +84,7 @@ impl HttpMetrics {
             sum += counter.load(Ordering::Relaxed);
             let bound = BUCKETS
                 .get(index)
-                .map_or("+Inf".to_owned(), ToString::to_string);
+                .map_or_else(|| "+Inf".to_owned(), ToString::to_string);
             let _ = writeln!(
                 out,
                 "chancery_http_request_duration_seconds_bucket{{le=\"{bound}\"}} {sum}"

@@ -17,7 +17,8 @@ use crate::listener::Answer;
 /// A refusal on its way to the client.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    problem: Problem,
+    /// Boxed: refusals are rare, and every answer would carry their size.
+    problem: Box<Problem>,
     status: StatusCode,
     retry_after_secs: Option<u32>,
     terms_url: Option<String>,
@@ -27,7 +28,7 @@ impl Failure {
     pub(crate) fn new(kind: ErrorType, status: StatusCode, detail: impl Into<String>) -> Self {
         let problem = Problem::new(kind, detail.into()).with_status(status.as_u16());
         Self {
-            problem,
+            problem: Box::new(problem),
             status,
             retry_after_secs: None,
             terms_url: None,
@@ -42,7 +43,7 @@ impl Failure {
     pub(crate) fn of(problem: Problem) -> Self {
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_REQUEST);
         Self {
-            problem,
+            problem: Box::new(problem),
             status,
             retry_after_secs: None,
             terms_url: None,
@@ -56,7 +57,7 @@ impl Failure {
 
     fn subproblems(mut self, subproblems: Vec<Subproblem>) -> Self {
         for subproblem in subproblems {
-            self.problem = self.problem.with_subproblem(subproblem);
+            self.problem.subproblems.push(subproblem);
         }
         self
     }

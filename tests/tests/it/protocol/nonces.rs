@@ -86,7 +86,7 @@ fn b7_what_is_no_nonce_of_ours_is_refused() {
         (flipped, "badNonce"),
         (String::new(), "malformed"),
         ("AAAAAAAAAAAAAAAAAAAAAA".to_owned(), "badNonce"),
-        ("A".repeat(4000), "badNonce"),
+        ("A".repeat(4000), "malformed"),
         (format!("{good}="), "malformed"),
         ("not base64url".to_owned(), "malformed"),
         ("\u{0}".to_owned(), "malformed"),
@@ -98,7 +98,7 @@ fn b7_what_is_no_nonce_of_ours_is_refused() {
             &account.url,
             jws::Parts::signed(&account.key, &header, b"").flattened(),
         );
-        assert_eq!(reply.in_short(), format!("400 {expected}"), "{nonce:?}");
+        assert_eq!(reply.in_short(), format!("400 {expected}"), "a nonce of {} characters", nonce.len());
     }
     let mut header = jws::header(&account.key, &account.url, "", &account.url);
     header.as_object_mut().expect("an object").remove("nonce");

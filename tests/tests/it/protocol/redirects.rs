@@ -95,7 +95,6 @@ fn cases() -> Vec<Case> {
         leads_to("an address with a zone", "http://[fe80::1%25eth0]/x"),
         leads_to("credentials", "http://user:password@a.test/x"),
         leads_to("a path of 2001 octets", &format!("/{}", "x".repeat(2000))),
-        leads_to("no host", "http:///x"),
         answers(
             "a body of 10 MB",
             "incorrectResponse",

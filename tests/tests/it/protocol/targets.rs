@@ -101,24 +101,9 @@ fn b3_names_that_lead_home_are_not_followed() {
 #[test]
 fn b3_own_listeners_are_not_dialled_even_where_loopback_may_be() {
     let mut authority = Authority::prepare(Setup::new().without_web_host());
-    let own = authority.status_listener().port();
-    authority = {
-        drop(authority);
-        Authority::prepare(Setup::new().without_web_host())
-    };
-    let _ = own;
-    let status = authority.status_listener().port();
-    let setup = Setup::new()
-        .without_web_host()
-        .set("validation.http_port", status);
-    // The ports of the other preparation are free again once it is dropped.
-    let listen = |n: SocketAddr| n.to_string();
-    let setup = setup
-        .set("listen.public", listen(authority.public()))
-        .set("listen.status", listen(authority.status_listener()))
-        .set("listen.metrics", listen(authority.metrics_listener()));
-    drop(authority);
-    let authority = Authority::start_with(setup);
+    let port = authority.status_listener().port();
+    authority.set("validation.http_port", port);
+    authority.serve();
     let client = authority.client();
     let account = client.register();
     for (name, challenge) in outcomes(&account, &["a.test"]) {
