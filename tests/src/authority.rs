@@ -244,7 +244,7 @@ impl Authority {
     /// When there is no signer, or the server goes on.
     pub fn kill_signer(&mut self) -> Finished {
         let running = self.running.take().expect("it is running");
-        kill(self.signer_of(&running.program));
+        kill(signer_of(&running.program));
         let status = running
             .program
             .wait(END_WITHIN)
@@ -261,12 +261,13 @@ impl Authority {
         }
     }
 
-    fn signer_of(&self, program: &Program) -> u32 {
-        let below = descendants(program.pid()).expect("/proc can be read");
-        let [signer] = below.as_slice() else {
-            panic!("one process below the server: {below:?}")
-        };
-        *signer
+    /// The process id of the signer.
+    ///
+    /// # Panics
+    /// When the server is not running, or has no signer.
+    #[must_use]
+    pub fn signer_pid(&self) -> u32 {
+        signer_of(&self.running().program)
     }
 
     /// The folder that the server was given.
@@ -432,6 +433,14 @@ fn printed(program: &Program) -> String {
     lines
         .iter()
         .fold(String::new(), |all, line| all + &line.text + "\n")
+}
+
+fn signer_of(program: &Program) -> u32 {
+    let below = descendants(program.pid()).expect("/proc can be read");
+    let [signer] = below.as_slice() else {
+        panic!("one process below the server: {below:?}")
+    };
+    *signer
 }
 
 fn kill(pid: u32) {

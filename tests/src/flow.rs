@@ -286,15 +286,22 @@ impl Account<'_> {
         self.send(&self.client.url("revokeCert"), &issued.revocation(reason))
     }
 
+    /// The same in which the server may refuse or vanish.
+    ///
+    /// # Errors
+    /// [`Lost`]
+    pub fn try_revoke(&self, issued: &Issued, reason: Option<i64>) -> Result<(), Lost> {
+        let url = self.client.url("revokeCert");
+        self.try_send(&url, &issued.revocation(reason), 200)
+            .map(drop)
+    }
+
     fn try_read(&self, url: &str) -> Result<Reply, Lost> {
-        answered(self.client.try_post(url, self.sign(url, None)), 200)
+        answered(self.try_request(url, None), 200)
     }
 
     fn try_send(&self, url: &str, payload: &Value, status: u16) -> Result<Reply, Lost> {
-        answered(
-            self.client.try_post(url, self.sign(url, Some(payload))),
-            status,
-        )
+        answered(self.try_request(url, Some(payload)), status)
     }
 }
 

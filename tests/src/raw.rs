@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chancery_crypto::{Curve, KeyKind, PrivateKey};
 use chancery_jose::{Jwk, MEDIA_TYPE, SignWith, sign};
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::{Http, Reply, Site};
@@ -71,14 +72,26 @@ impl Client {
     }
 
     /// A nonce: one that an answer brought, or a fresh one.
+    ///
+    /// # Panics
+    /// When the server gives none.
     #[must_use]
     pub fn nonce(&self) -> String {
+        self.try_nonce()
+            .unwrap_or_else(|error| panic!("newNonce: {error}"))
+    }
+
+    /// The same in which the server may vanish.
+    ///
+    /// # Errors
+    /// What happened, where no answer came.
+    pub fn try_nonce(&self) -> Result<String, String> {
         let kept = self
             .nonces
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        kept.unwrap_or_else(|| self.fresh_nonce())
+        kept.map_or_else(|| self.try_fresh_nonce(), Ok)
     }
 
     /// A nonce straight from newNonce.
@@ -87,9 +100,17 @@ impl Client {
     /// When the server gives none.
     #[must_use]
     pub fn fresh_nonce(&self) -> String {
-        let reply = self.http.head(&self.url("newNonce"));
+        self.try_fresh_nonce()
+            .unwrap_or_else(|error| panic!("newNonce: {error}"))
+    }
+
+    fn try_fresh_nonce(&self) -> Result<String, String> {
+        let request = http::Request::head(self.url("newNonce")).body(Full::default());
+        let reply = self
+            .http
+            .send(request.map_err(|error| error.to_string())?)?;
         assert_eq!(reply.status, 200, "newNonce answers");
-        reply.header("replay-nonce").to_owned()
+        Ok(reply.header("replay-nonce").to_owned())
     }
 
     /// Sends a body as a signed request.
@@ -118,7 +139,7 @@ impl Client {
     /// A well-formed request; no payload is a POST-as-GET.
     ///
     /// # Panics
-    /// When the key cannot sign.
+    /// When the key cannot sign, or there is no nonce.
     #[must_use]
     pub fn sign(
         &self,
@@ -127,9 +148,7 @@ impl Client {
         url: &str,
         payload: Option<&Value>,
     ) -> Vec<u8> {
-        let text = payload.map(Value::to_string);
-        let text = text.as_deref().map(str::as_bytes);
-        sign(key, url, Some(&self.nonce()), signer, text).expect("a key signs")
+        signed(key, signer, &self.nonce(), url, payload)
     }
 
     /// Makes an account with a fresh key.
@@ -168,6 +187,16 @@ impl Account<'_> {
             .sign(&self.key, SignWith::Kid(&self.url), url, payload)
     }
 
+    /// Sends a request in whose course the server may vanish.
+    ///
+    /// # Errors
+    /// What happened, where no answer came.
+    pub(crate) fn try_request(&self, url: &str, payload: Option<&Value>) -> Result<Reply, String> {
+        let nonce = self.client.try_nonce()?;
+        let body = signed(&self.key, SignWith::Kid(&self.url), &nonce, url, payload);
+        self.client.try_post(url, body)
+    }
+
     /// POST-as-GET.
     #[must_use]
     pub fn read(&self, url: &str) -> Reply {
@@ -193,4 +222,16 @@ impl Account<'_> {
         let reply = self.send(&self.url, &json!({ "status": "deactivated" }));
         assert_eq!(reply.json()["status"], "deactivated", "{}", reply.text());
     }
+}
+
+fn signed(
+    key: &PrivateKey,
+    signer: SignWith<'_>,
+    nonce: &str,
+    url: &str,
+    payload: Option<&Value>,
+) -> Vec<u8> {
+    let text = payload.map(Value::to_string);
+    let text = text.as_deref().map(str::as_bytes);
+    sign(key, url, Some(nonce), signer, text).expect("a key signs")
 }

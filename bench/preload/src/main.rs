@@ -106,7 +106,7 @@ impl World {
             terms_of_service: None,
             names: NameRules::any(),
         };
-        let highest = store.counts().await?.highest_id;
+        let highest = store.health().await?.highest_id;
         let ids = Mutex::new(IdSource::new(1, highest));
         Ok(Self {
             store,

@@ -393,6 +393,7 @@ impl Authorization {
         failure: ProofFailure,
     ) -> Decision {
         let event = OrderEvent::AuthorizationLost {
+            authorization: self.id,
             identifier: self.identifier.clone(),
             failure,
         };

@@ -11,7 +11,7 @@ use crate::authorization::{Authorization, AuthorizationState, Challenge, Evidenc
 use crate::change::{Change, Record};
 use crate::gateway::{Gateway, NAMES_PER_ORDER_MAX};
 use crate::id::{AccountId, AuthorizationId, CertificateId, IdSource, IssuerId, OrderId};
-use crate::proof::ProofFailure;
+use crate::proof::{FailureKind, ProofFailure};
 use crate::refusal::Refusal;
 
 /// How long a client has to fulfil an order, and how long evidence counts.
@@ -176,6 +176,8 @@ pub enum OrderEvent {
     AuthorizationValid(AuthorizationId),
     /// One of its authorizations became invalid or was given up.
     AuthorizationLost {
+        /// Which one.
+        authorization: AuthorizationId,
         /// For which identifier.
         identifier: San,
         /// Why.
@@ -426,9 +428,12 @@ impl Order {
                     csr_digest: claim.csr_digest,
                 }))
             }
-            (OrderState::Processing { .. }, OrderEvent::ClaimLost) => {
-                Some(self.moved(OrderState::Ready))
-            }
+            // The certificate that is being signed was earned; but another one would not be.
+            (
+                OrderState::Processing { .. },
+                OrderEvent::AuthorizationLost { authorization, .. },
+            ) => Some(self.unsatisfied(*authorization)),
+            (OrderState::Processing { .. }, OrderEvent::ClaimLost) => Some(self.without_claim()),
             // Also behind a claim of an older copy of the store: that claim was lost, and the order was claimed anew.
             (
                 OrderState::Pending
@@ -466,6 +471,29 @@ impl Order {
         };
         let next = self.step(now, &OrderEvent::Cancelled).ok_or(refused)?;
         Ok(Change::order_ended(now, actor, self.version, next))
+    }
+
+    fn unsatisfied(&self, id: AuthorizationId) -> Self {
+        let mut next = self.moved(self.state.clone());
+        for part in &mut next.parts {
+            part.satisfied &= part.authorization != id;
+        }
+        next
+    }
+
+    /// Ready again, unless an authorization was lost while the claim stood.
+    fn without_claim(&self) -> Self {
+        if self.parts.iter().all(|part| part.satisfied) {
+            return self.moved(OrderState::Ready);
+        }
+        self.moved(OrderState::Invalid {
+            identifier: None,
+            failure: ProofFailure {
+                kind: FailureKind::Unauthorized,
+                detail: "an authorization of this order was deactivated".to_owned(),
+                observations: Vec::new(),
+            },
+        })
     }
 
     fn satisfied(&self, id: AuthorizationId) -> Option<Self> {

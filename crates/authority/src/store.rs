@@ -123,11 +123,22 @@ pub struct OpenWork {
     pub authorizations: Vec<Authorization>,
 }
 
-/// Counts for `status`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+/// How the store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
     /// The highest record number in use.
     pub highest_id: i64,
+    /// Whether ordinary changes are accepted.
+    pub disk: DiskSpace,
+}
+
+/// Whether there is room for new work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskSpace {
+    /// There is.
+    Enough,
+    /// Only what revokes or finishes is accepted.
+    Low,
 }
 
 /// Loads records and applies changes. Loads see every change that was answered before they began.
@@ -175,6 +186,6 @@ pub trait Store: Send + Sync {
     fn open_work(&self) -> Answer<'_, OpenWork>;
     /// A node's audit blocks with numbers above `after`, ascending.
     fn audit(&self, node: u8, after: i64, limit: u16) -> Answer<'_, Vec<Block>>;
-    /// Counts.
-    fn counts(&self) -> Answer<'_, Counts>;
+    /// How it is.
+    fn health(&self) -> Answer<'_, Health>;
 }

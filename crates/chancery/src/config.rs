@@ -229,11 +229,18 @@ impl Config {
             }
         };
         overlay::apply(&mut table, environment)?;
-        let wrong = |error: toml::de::Error| ConfigError::Wrong {
-            path: path.map(Path::to_owned),
-            message: error.to_string().trim_end().to_owned(),
-        };
-        table.try_into().map_err(wrong)
+        serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+            let key = error.path().to_string();
+            let message = error.into_inner().to_string().trim_end().to_owned();
+            ConfigError::Wrong {
+                path: path.map(Path::to_owned),
+                message: if key == "." {
+                    message
+                } else {
+                    format!("{key}: {message}")
+                },
+            }
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chancery_pki::{IssuerCertificate, pem};
 
-use crate::Exit;
+use crate::{Exit, say};
 
 /// Certificates in one PEM file of issuers.
 const ISSUERS_MAX: usize = 100;
@@ -26,14 +26,14 @@ pub(crate) fn verify(data: &Path, files: &[PathBuf], json: bool) -> Result<(), E
             "head": head,
             "problems": problems,
         });
-        println!("{told}");
+        say(&told);
     } else {
-        println!(
+        say(format_args!(
             "{} entries, the last has number {}, head {head}",
             report.entries, report.last_sequence
-        );
+        ));
         for problem in &problems {
-            println!("wrong: {problem}");
+            say(format_args!("wrong: {problem}"));
         }
     }
     if problems.is_empty() {

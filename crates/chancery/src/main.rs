@@ -14,6 +14,7 @@ mod sandbox;
 mod serve;
 mod signer_process;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -195,6 +196,13 @@ impl Exit {
             code: 2,
             sentence: sentence.to_string(),
         }
+    }
+}
+
+/// Prints one line for the operator. When nobody reads any more (`… | head`), there is nothing left to do.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        std::process::exit(0);
     }
 }
 

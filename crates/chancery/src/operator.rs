@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::UnixStream;
 
-use crate::{Exit, Server};
+use crate::{Exit, Server, say};
 
 /// Octets of one answer; a page of a thousand certificates is well below.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -21,31 +21,31 @@ const ANSWER_TIME: Duration = Duration::from_secs(3600);
 pub(crate) fn status(server: &Server) -> Result<(), Exit> {
     let told = get(server, "/api/v1/status")?;
     if server.json {
-        println!("{told}");
+        say(&told);
         return Ok(());
     }
-    println!(
+    say(format_args!(
         "version {} at {}",
         text(&told["version"]),
         text(&told["now"])
-    );
-    println!("gateways: {}", list(&told["gateways"]));
+    ));
+    say(format_args!("gateways: {}", list(&told["gateways"])));
     for issuer in items(&told["issuers"]) {
-        println!(
+        say(format_args!(
             "issuer {}: valid until {}, {} CRL shards",
             text(&issuer["issuer"]),
             text(&issuer["not_after"]),
             text(&issuer["crl_shards"])
-        );
+        ));
     }
-    println!(
+    say(format_args!(
         "soonest nextUpdate of a CRL: {}",
         text(&told["soonest_crl_next_update"])
-    );
-    println!(
+    ));
+    say(format_args!(
         "CRLs waiting: {}, validations under way: {}",
         told["crls_waiting"], told["validations"]
-    );
+    ));
     Ok(())
 }
 
@@ -80,13 +80,13 @@ pub(crate) fn revoke_certificate(
     let serial = plain(serial)?;
     if !yes {
         let told = get(server, &format!("/api/v1/certificates/{serial}"))?;
-        println!(
+        say(format_args!(
             "would revoke {} for {} ({}), valid until {}; say --yes to do it",
             text(&told["serial"]),
             list(&told["names"]),
             text(&told["status"]),
             text(&told["not_after"])
-        );
+        ));
         return Ok(());
     }
     let body = serde_json::json!({ "reason": reason }).to_string();
@@ -97,13 +97,13 @@ pub(crate) fn revoke_certificate(
         body,
     )?;
     if server.json {
-        println!("{told}");
+        say(&told);
     } else {
-        println!(
+        say(format_args!(
             "revoked {} at {}",
             text(&told["serial"]),
             text(&told["revoked_at"])
-        );
+        ));
     }
     Ok(())
 }
@@ -142,11 +142,15 @@ pub(crate) fn doctor(server: &Server, invariants: bool) -> Result<(), Exit> {
     let told = get(server, "/api/v1/invariants")?;
     let broken = items(&told["broken"]);
     if server.json {
-        println!("{told}");
+        say(&told);
     } else {
-        println!("{} checks, {} broken", told["checked"], broken.len());
+        say(format_args!(
+            "{} checks, {} broken",
+            told["checked"],
+            broken.len()
+        ));
         for line in broken {
-            println!("broken: {}", text(line));
+            say(format_args!("broken: {}", text(line)));
         }
     }
     if broken.is_empty() {
@@ -167,13 +171,13 @@ pub(crate) fn verify_audit(server: &Server) -> Result<(), Exit> {
     let told = get(server, "/api/v1/audit/verify")?;
     let whole = told["whole"].as_bool().unwrap_or(false);
     if server.json {
-        println!("{told}");
+        say(&told);
     } else if whole {
-        println!(
+        say(format_args!(
             "{} blocks, all whole; head {}",
             told["blocks"],
             text(&told["head"])
-        );
+        ));
     }
     if whole {
         return Ok(());
@@ -185,16 +189,16 @@ pub(crate) fn verify_audit(server: &Server) -> Result<(), Exit> {
 fn every(server: &Server, path: &str, filter: &str, columns: &[&str]) -> Result<(), Exit> {
     let mut after = "0".to_owned();
     if !server.json {
-        println!("{}", columns.join("\t"));
+        say(format_args!("{}", columns.join("\t")));
     }
     loop {
         let told = get(server, &paged(path, &after, filter))?;
         for item in items(&told["items"]) {
             if server.json {
-                println!("{item}");
+                say(item);
             } else {
                 let row: Vec<String> = columns.iter().map(|column| cell(&item[*column])).collect();
-                println!("{}", row.join("\t"));
+                say(format_args!("{}", row.join("\t")));
             }
         }
         match told["next"].as_str() {
@@ -210,7 +214,7 @@ fn paged(path: &str, after: &str, filter: &str) -> String {
 
 fn show(server: &Server, told: &Value) {
     if server.json {
-        println!("{told}");
+        say(&told);
         return;
     }
     if let Value::Object(members) = told {
@@ -219,10 +223,10 @@ fn show(server: &Server, told: &Value) {
                 Value::Null => {}
                 Value::Array(list) if list.iter().any(Value::is_object) => {
                     for item in list {
-                        println!("{name}: {item}");
+                        say(format_args!("{name}: {item}"));
                     }
                 }
-                value => println!("{name}: {}", cell(value)),
+                value => say(format_args!("{name}: {}", cell(value))),
             }
         }
     }

@@ -21,7 +21,7 @@ use chancery_pki::{DnsName, San, pem};
 use chancery_prover::{Prover, ProverConfig};
 use chancery_signer::SignerClient;
 use chancery_store::sqlite::{HeldFiles, SqliteOptions, SqliteStore};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -86,12 +86,14 @@ fn with_signer(
     // The work has the only end of the socket: when it is done, the signer sees that and ends.
     let done = work(socket);
     let ended = signer.wait();
-    done?;
     match ended {
-        Ok(status) if status.success() => Ok(()),
-        Ok(_) | Err(_) => Err(Exit::failed(
-            "the signer did not end well; its own message stands above",
-        )),
+        Ok(status) if status.success() => done,
+        // It said why itself, and whatever followed from that would only confuse.
+        Ok(status) if status.code().is_some() => Err(Exit {
+            code: 1,
+            sentence: String::new(),
+        }),
+        Ok(_) | Err(_) => Err(Exit::failed(SIGNER_ENDED)),
     }
 }
 
@@ -120,12 +122,16 @@ fn serve_with(
     }
     let runtime = runtime(tokio::runtime::Builder::new_multi_thread())?;
     let served = runtime.block_on(async {
+        let mut ends = Ends::install()?;
         let (client, mut signer_line) = to_signer(socket)?;
         let started = tokio::select! {
+            () = ends.come() => return Ok(()),
             started = start(config, checked, folder, client, &listeners) => started?,
             _ = &mut signer_line => return Err(Exit::failed(SIGNER_ENDED)),
         };
-        started.serve(bound.listening()?, &mut signer_line).await
+        started
+            .serve(bound.listening()?, &mut ends, &mut signer_line)
+            .await
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     served
@@ -311,7 +317,12 @@ fn server_names(acme_base: &str, listeners: &Listeners) -> Result<BTreeSet<San>,
 }
 
 impl Started {
-    async fn serve(self, bound: Listening, signer_line: &mut SignerLine) -> Result<(), Exit> {
+    async fn serve(
+        self,
+        bound: Listening,
+        ends: &mut Ends,
+        signer_line: &mut SignerLine,
+    ) -> Result<(), Exit> {
         let (stop, stopped) = watch::channel(false);
         let metrics = Arc::new(HttpMetrics::default());
         let tls = TlsAcceptor::from(self.identity.config().map_err(Exit::failed)?);
@@ -365,7 +376,7 @@ impl Started {
         ));
         println!("ready {}", self.directory);
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        let ended = wait_for_end(signer_line).await;
+        let ended = wait_for_end(ends, signer_line).await;
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         stop.send_replace(true);
         while listeners.join_next().await.is_some() {}
@@ -374,13 +385,34 @@ impl Started {
     }
 }
 
+/// The signals that end the server in order.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    /// To be installed before anything is announced, so that a signal at any moment ends in order.
+    fn install() -> Result<Self, Exit> {
+        let install = |kind| signal(kind).map_err(Exit::failed);
+        Ok(Self {
+            terminate: install(SignalKind::terminate())?,
+            interrupt: install(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn come(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 /// Ends with a signal, or with the signer.
-async fn wait_for_end(signer_line: &mut SignerLine) -> Result<(), Exit> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Exit::failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Exit::failed)?;
+async fn wait_for_end(ends: &mut Ends, signer_line: &mut SignerLine) -> Result<(), Exit> {
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = ends.come() => Ok(()),
         _ = signer_line => Err(Exit::failed(SIGNER_ENDED)),
     }
 }

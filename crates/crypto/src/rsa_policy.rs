@@ -59,7 +59,11 @@ fn small_factor(modulus: &[u8]) -> Option<u32> {
 
 fn small_primes() -> impl Iterator<Item = u32> {
     static PRIMES: std::sync::LazyLock<Vec<u32>> = std::sync::LazyLock::new(|| {
-        let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
+        let is_prime = |n: &u32| {
+            (2..*n)
+                .take_while(|d| d * d <= *n)
+                .all(|d| !n.is_multiple_of(d))
+        };
         (2..=SMALL_PRIME_MAX).filter(is_prime).collect()
     });
     PRIMES.iter().copied()

@@ -157,6 +157,21 @@ impl Engine {
         }
     }
 
+    /// Marks every shard whose list lacks a stored revocation: one that was promised just before the last end.
+    pub(crate) async fn find_unpublished(&self) -> Result<(), EngineError> {
+        let listed_from = Certificate::listed_from(self.now());
+        for issuer in self.issuers() {
+            for shard in 0..issuer.record.crl_shards {
+                let id = issuer.record.id;
+                let revoked = self.store.revoked(id, shard, listed_from).await?;
+                if !added(self.crls.get(id, shard).as_deref(), &revoked).is_empty() {
+                    self.crls.dirty(id, shard);
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn publish_or_put_back(&self, shard: Shard) -> bool {
         match self.publish(shard).await {
             Ok(()) => true,

@@ -5,7 +5,7 @@ use chancery_authority::audit::Block;
 use chancery_authority::authorization::Authorization;
 use chancery_authority::certificate::Certificate;
 use chancery_authority::order::Order;
-use chancery_authority::store::{CertificateFilter, Page};
+use chancery_authority::store::{CertificateFilter, DiskSpace, Page};
 use chancery_pki::{Serial, UnixTime};
 
 use crate::{Engine, EngineError};
@@ -120,6 +120,10 @@ impl Engine {
 impl Engine {
     /// Whether the parts that issuance needs answer: store and signer.
     pub async fn can_issue(&self) -> bool {
-        self.store.counts().await.is_ok() && self.signer.hello().await.is_ok()
+        let room = match self.store.health().await {
+            Ok(health) => health.disk == DiskSpace::Enough,
+            Err(_) => false,
+        };
+        room && self.signer.hello().await.is_ok()
     }
 }

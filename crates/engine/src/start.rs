@@ -93,7 +93,7 @@ impl Engine {
             .ok_or(StartError::NoIssuer)?;
         let mark = parts.store.setting(SettingName::JournalMark).await?;
         let reconciled = mark.and_then(|mark| mark.number()).unwrap_or(0);
-        let highest_id = parts.store.counts().await?.highest_id;
+        let highest_id = parts.store.health().await?.highest_id;
         let engine = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             store: parts.store,
@@ -138,6 +138,9 @@ impl Engine {
         }
         self.raise_floors(greeting);
         self.reconcile(reconciled)
+            .await
+            .map_err(StartError::Reconcile)?;
+        self.find_unpublished()
             .await
             .map_err(StartError::Reconcile)?;
         self.publish_due().await;

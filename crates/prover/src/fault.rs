@@ -57,6 +57,11 @@ impl From<DialError> for Fault {
                 address,
                 ..
             } => address.ip().to_string(),
+            // Nobody answered: the name's owner cannot mend that, but whoever runs this server can.
+            DialError::NoAnswer { .. } => {
+                let advice = "the servers in validation.resolvers must be reachable and answer";
+                return Self::new(kind, format!("{error}; {advice}"));
+            }
             _ => return Self::new(kind, error.to_string()),
         };
         Self::new(

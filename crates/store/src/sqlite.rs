@@ -1,10 +1,12 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`.
 
+mod disk;
 mod load;
 mod migrate;
 mod write;
 mod writer;
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +16,7 @@ use chancery_authority::StoreError;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::queue::Queue;
+use disk::DiskWatch;
 
 pub use writer::FatalHandler;
 
@@ -27,6 +30,7 @@ pub struct SqliteStore {
     queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    disk: Arc<DiskWatch>,
 }
 
 /// How to open a store.
@@ -68,6 +72,24 @@ pub enum OpenError {
         /// Its words.
         source: rusqlite::Error,
     },
+    /// The file cannot be made or opened.
+    #[error(
+        "cannot open the store {path}: {source}; check that the folder exists and belongs to this user"
+    )]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The disk is full.
+    #[error(
+        "the store {path} cannot be opened because the disk is full; make room there and start again"
+    )]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// A newer program has been here.
     #[error(
         "the store {path} has schema {found}, and this program knows {known}; start the newer program, or restore a copy from before the upgrade"
@@ -93,25 +115,33 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path },
+            _ => Self::Sqlite { path, source },
+        }
+    }
+}
+
 impl SqliteStore {
     /// Opens the store, making or migrating the file as needed, and starts its writer.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn open(options: SqliteOptions) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Sqlite {
-            path: options.path.clone(),
-            source,
-        };
-        let mut connection = Connection::open(&options.path).map_err(failed)?;
-        prepare_for_writing(&connection).map_err(failed)?;
-        migrate::to_newest(&mut connection, &options.path)?;
-        let readers = Readers::open(&options.path).map_err(failed)?;
+        let connection = open_for_writing(&options.path)?;
+        let readers = Readers::open(&options.path)
+            .map_err(|source| OpenError::sqlite(&options.path, source))?;
         let queue = Arc::new(Queue::default());
+        let disk = Arc::new(DiskWatch::new(&options.path, options.disk_free_percent_min));
         let writer =
-            writer::Writer::new(connection, &options).map_err(|source| OpenError::Audit {
-                path: options.path.clone(),
-                source,
+            writer::Writer::new(connection, &options, Arc::clone(&disk)).map_err(|source| {
+                OpenError::Audit {
+                    path: options.path.clone(),
+                    source,
+                }
             })?;
         let line = Arc::clone(&queue);
         let writer = std::thread::Builder::new()
@@ -122,6 +152,7 @@ impl SqliteStore {
             queue,
             writer: Some(writer),
             readers: Arc::new(readers),
+            disk,
         })
     }
 }
@@ -140,19 +171,13 @@ impl HeldFiles {
     /// # Errors
     /// [`OpenError`].
     pub fn hold(path: &Path) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Sqlite {
-            path: path.to_owned(),
-            source,
-        };
-        let mut connection = Connection::open(path).map_err(failed)?;
-        prepare_for_writing(&connection).map_err(failed)?;
-        migrate::to_newest(&mut connection, path)?;
+        let connection = open_for_writing(path)?;
         // The log and its index exist from the first read on.
         connection
             .query_row("select count(*) from setting", [], |row| {
                 row.get::<_, i64>(0)
             })
-            .map_err(failed)?;
+            .map_err(|source| OpenError::sqlite(path, source))?;
         let beside = |end: &str| {
             let mut name = path.as_os_str().to_owned();
             name.push(end);
@@ -179,6 +204,26 @@ impl Drop for SqliteStore {
             let _ = writer.join();
         }
     }
+}
+
+/// Opens the file for writing; a new one belongs to this user alone, and so do its log and index, which take its mode.
+fn open_for_writing(path: &Path) -> Result<Connection, OpenError> {
+    let unusable = |error: std::io::Error| OpenError::File {
+        path: path.to_owned(),
+        source: error,
+    };
+    std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(unusable)?;
+    let failed = |source| OpenError::sqlite(path, source);
+    let mut connection = Connection::open(path).map_err(failed)?;
+    prepare_for_writing(&connection).map_err(failed)?;
+    migrate::to_newest(&mut connection, path)?;
+    Ok(connection)
 }
 
 fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {

@@ -1,1 +1,4 @@
-//! Later.
+//! Crashes: whatever a client was told survives them, and nothing is done twice.
+
+mod kills;
+mod restored;

@@ -1,1 +1,4 @@
-//! Later.
+//! What other people's verifiers and linters say.
+
+mod openssl;
+mod pkilint;

@@ -12,7 +12,7 @@ use chancery_jose::{BODY_BYTES_MAX, Jwk, Jws, JwsKey, MEDIA_TYPE, SignerRef, Ver
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use crate::acme::problem::Failure;
 use crate::acme::{AcmeFront, Redeemed};
@@ -196,6 +196,14 @@ fn check_media_type(request: &Request<Incoming>) -> Result<(), Failure> {
 }
 
 async fn read_body(request: Request<Incoming>) -> Result<Bytes, Failure> {
+    let announced = request.body().size_hint().lower();
+    if announced > u64::try_from(BODY_BYTES_MAX).unwrap_or(u64::MAX) {
+        return Err(Failure::new(
+            ErrorType::Malformed,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {BODY_BYTES_MAX} octets"),
+        ));
+    }
     let limited = Limited::new(request.into_body(), BODY_BYTES_MAX);
     match tokio::time::timeout(BODY_TIME, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),

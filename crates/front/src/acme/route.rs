@@ -33,6 +33,9 @@ impl<'a> Route<'a> {
         let mut segments = [""; 5];
         let mut count = 0;
         for segment in path.strip_prefix('/')?.split('/') {
+            if segment.is_empty() {
+                return None;
+            }
             *segments.get_mut(count)? = segment;
             count += 1;
         }

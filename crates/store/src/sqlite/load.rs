@@ -11,7 +11,7 @@ use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
 use chancery_authority::order::Order;
 use chancery_authority::setting::{Setting, SettingName};
-use chancery_authority::store::{Answer, CertificateFilter, Counts, OnlyRevoked, OpenWork, Page};
+use chancery_authority::store::{Answer, CertificateFilter, Health, OnlyRevoked, OpenWork, Page};
 use chancery_authority::{
     AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
     StoreError,
@@ -261,15 +261,16 @@ impl Store for SqliteStore {
         })
     }
 
-    fn counts(&self) -> Answer<'_, Counts> {
+    fn health(&self) -> Answer<'_, Health> {
         let sql = "select max(
             coalesce((select max(id) from account), 0),
             coalesce((select max(id) from orders), 0),
             coalesce((select max(id) from authorization), 0),
             coalesce((select max(id) from certificate), 0))";
+        let disk = self.disk.look();
         self.point(|db| {
             db.query_row(sql, [], |row| row.get(0))
-                .map(|highest_id| Counts { highest_id })
+                .map(|highest_id| Health { highest_id, disk })
                 .map_err(|error| unavailable(&error))
         })
     }

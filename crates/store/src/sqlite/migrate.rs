@@ -15,10 +15,7 @@ pub(super) fn to_newest(connection: &mut Connection, path: &Path) -> Result<(), 
 }
 
 fn run(connection: &mut Connection, path: &Path, until: usize) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Sqlite {
-        path: path.to_path_buf(),
-        source,
-    };
+    let failed = |source| OpenError::sqlite(path, source);
     let found: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;

@@ -1,13 +1,14 @@
 //! The thread that owns the write connection.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use chancery_authority::audit::{AuditRecord, Block};
-use chancery_authority::store::Lane;
+use chancery_authority::store::{DiskSpace, Lane};
 use chancery_authority::{Outcome, StoreError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
+use super::disk::DiskWatch;
 use super::write::{self, Written};
 use super::{SqliteOptions, unavailable};
 use crate::queue::{BATCH_MAX, Pending, Queue};
@@ -15,9 +16,6 @@ use crate::queue::{BATCH_MAX, Pending, Queue};
 /// Pages of log after which it is written back into the file: 32 MiB. Fewer means writing hot pages back more often; more
 /// means a longer replay at start.
 const CHECKPOINT_PAGES: i64 = 8192;
-
-/// How often the free disk space is looked at.
-const DISK_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Ends the process when what is on the disk has become unknown.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +37,16 @@ pub(super) struct Writer {
     path: PathBuf,
     node: u8,
     head: (i64, [u8; 32]),
-    disk: DiskWatch,
+    disk: Arc<DiskWatch>,
     on_fatal: FatalHandler,
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, options: &SqliteOptions) -> rusqlite::Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        options: &SqliteOptions,
+        disk: Arc<DiskWatch>,
+    ) -> rusqlite::Result<Self> {
         let head = last_block(&connection, options.node)?
             .map_or((0, [0; 32]), |block| (block.sequence, block.digest()));
         Ok(Self {
@@ -52,7 +54,7 @@ impl Writer {
             path: options.path.clone(),
             node: options.node,
             head,
-            disk: DiskWatch::new(&options.path, options.disk_free_percent_min),
+            disk,
             on_fatal: options.on_fatal,
         })
     }
@@ -65,7 +67,6 @@ impl Writer {
             if batch.is_empty() {
                 break;
             }
-            self.disk.look();
             self.commit(&mut batch);
             self.checkpoint_if_long();
         }
@@ -76,7 +77,7 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: &mut Vec<Pending>) {
-        let low = self.disk.is_low();
+        let low = self.disk.look() == DiskSpace::Low;
         let mut outcomes = Vec::with_capacity(batch.len());
         match self.execute(batch, low, &mut outcomes) {
             Ok(head) => {
@@ -109,7 +110,7 @@ impl Writer {
             let change = &pending.change;
             if low && change.kind().lane() == Lane::Ordinary {
                 outcomes.push(Err(StoreError::DiskLow {
-                    percent: self.disk.percent_min,
+                    percent: self.disk.percent_min(),
                 }));
                 continue;
             }
@@ -149,7 +150,7 @@ impl Writer {
             (self.on_fatal.0)(&format!("{}: {error}, then {second}", self.path.display()));
         }
         StoreError::DiskLow {
-            percent: self.disk.percent_min,
+            percent: self.disk.percent_min(),
         }
     }
 
@@ -185,50 +186,4 @@ fn last_block(connection: &Connection, node: u8) -> rusqlite::Result<Option<Bloc
             |row| Ok(Block { node, sequence: row.get(0)?, previous: row.get(1)?, body: row.get(2)? }),
         )
         .optional()
-}
-
-/// Looks at the free space of the store's disk now and then.
-struct DiskWatch {
-    folder: PathBuf,
-    percent_min: u8,
-    looked: Option<Instant>,
-    low: bool,
-}
-
-impl DiskWatch {
-    fn new(path: &Path, percent_min: u8) -> Self {
-        let folder = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        Self {
-            folder: folder.unwrap_or_else(|| Path::new(".")).to_path_buf(),
-            percent_min,
-            looked: None,
-            low: false,
-        }
-    }
-
-    fn look(&mut self) {
-        if self.looked.is_some_and(|at| at.elapsed() < DISK_LOOK_EVERY) {
-            return;
-        }
-        self.looked = Some(Instant::now());
-        let Ok(facts) = rustix::fs::statvfs(&self.folder) else {
-            return;
-        };
-        let low = facts.f_bavail.saturating_mul(100)
-            < facts.f_blocks.saturating_mul(u64::from(self.percent_min));
-        if low != self.low {
-            tracing::warn!(
-                low,
-                percent_min = self.percent_min,
-                "free disk space crossed the watermark"
-            );
-        }
-        self.low = low;
-    }
-
-    fn is_low(&self) -> bool {
-        self.low
-    }
 }

@@ -98,7 +98,12 @@ fn b7_what_is_no_nonce_of_ours_is_refused() {
             &account.url,
             jws::Parts::signed(&account.key, &header, b"").flattened(),
         );
-        assert_eq!(reply.in_short(), format!("400 {expected}"), "a nonce of {} characters", nonce.len());
+        assert_eq!(
+            reply.in_short(),
+            format!("400 {expected}"),
+            "a nonce of {} characters",
+            nonce.len()
+        );
     }
     let mut header = jws::header(&account.key, &account.url, "", &account.url);
     header.as_object_mut().expect("an object").remove("nonce");

@@ -190,7 +190,10 @@ fn d6_a_fresh_crl_has_no_empty_list() {
             "{url}: an empty SEQUENCE"
         );
         // A list that speaks for all certificates of its issuer needs no name of its own.
-        let shards = crls.iter().filter(|other| other["issuer"] == *issuer).count();
+        let shards = crls
+            .iter()
+            .filter(|other| other["issuer"] == *issuer)
+            .count();
         assert_eq!(crl.idp_uri(), (shards > 1).then_some(url.as_str()));
     }
     let last = crls.last().expect("one");

@@ -1,0 +1,296 @@
+//! `kill -9` of the server or of its signer at random moments under load (failures A7, hold d).
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chancery_crypto::PrivateKey;
+use chancery_testkit::SeededEntropy;
+use chancery_testkit::process::Program;
+use chancery_tests::{
+    Account, Authority, Client, Issued, Lost, Order, csr_for, eventually, new_key, sentences,
+};
+
+const ROUNDS: u32 = 15;
+const ROUNDS_LONG: u32 = 500;
+const WORKERS: usize = 3;
+/// Load before a kill, at most.
+const LOAD_MS: u64 = 400;
+/// A first start takes about this long; a kill during a start comes within it.
+const START_MS: u64 = 150;
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// What clients were told, and what they had asked for when they heard no more.
+#[derive(Default)]
+struct Heard {
+    certificates: BTreeSet<String>,
+    revoked: BTreeSet<String>,
+    open: Vec<Open>,
+}
+
+/// A finalize without an answer.
+struct Open {
+    worker: usize,
+    order: Order,
+    key: PrivateKey,
+    csr: Vec<u8>,
+}
+
+/// An account that outlives connections.
+struct Subscriber {
+    url: String,
+    pkcs8: Vec<u8>,
+}
+
+impl Subscriber {
+    fn register(client: &Client) -> Self {
+        let account = client.register();
+        let pkcs8 = account.key.to_pkcs8().expect("a key can be kept").to_vec();
+        Self {
+            url: account.url,
+            pkcs8,
+        }
+    }
+
+    fn account<'c>(&self, client: &'c Client) -> Account<'c> {
+        let key = PrivateKey::from_pkcs8(&self.pkcs8).expect("it was kept");
+        Account {
+            client,
+            key,
+            url: self.url.clone(),
+        }
+    }
+}
+
+fn note<T>(heard: &Mutex<Heard>, what: impl FnOnce(&mut Heard) -> T) -> T {
+    what(&mut heard.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// One certificate after the other until the server is gone; every third is revoked.
+fn work(account: &Account<'_>, worker: usize, round: u32, heard: &Mutex<Heard>) {
+    for n in 0_u32.. {
+        let name = format!("r{round}-w{worker}-{n}.test");
+        match one(account, worker, &name, n % 3 == 9, heard) {
+            Ok(()) => {}
+            Err(Lost::NoAnswer(_)) => return,
+            Err(Lost::Refused(reply)) => {
+                // What is told while the server goes down: come back later.
+                assert_eq!(reply.status, 503, "{}", reply.text());
+                assert!(
+                    !reply.header("retry-after").is_empty(),
+                    "{:?}",
+                    reply.headers
+                );
+                return;
+            }
+        }
+    }
+}
+
+fn one(
+    account: &Account<'_>,
+    worker: usize,
+    name: &str,
+    revoke: bool,
+    heard: &Mutex<Heard>,
+) -> Result<(), Lost> {
+    let order = account.try_order(&[name])?;
+    let order = account.try_prove(&order)?;
+    let key = new_key();
+    let csr = csr_for(&key, &[name]);
+    let pkcs8 = key.to_pkcs8().expect("a key can be kept");
+    let issued = account.try_fetch(&order, key, &csr).inspect_err(|_| {
+        let key = PrivateKey::from_pkcs8(&pkcs8).expect("it was kept");
+        note(heard, |heard| {
+            heard.open.push(Open {
+                worker,
+                order: order.clone(),
+                key,
+                csr: csr.clone(),
+            })
+        });
+    })?;
+    let serial = issued.serial();
+    note(heard, |heard| heard.certificates.insert(serial.clone()));
+    if revoke {
+        account.try_revoke(&issued, Some(4))?;
+        note(heard, |heard| heard.revoked.insert(serial));
+    }
+    Ok(())
+}
+
+/// Kills something while all workers are busy.
+fn storm(
+    authority: &mut Authority,
+    subscribers: &[Subscriber],
+    round: u32,
+    chance: &SeededEntropy,
+    heard: &Mutex<Heard>,
+) {
+    let client = authority.client();
+    let accounts: Vec<Account<'_>> = subscribers.iter().map(|one| one.account(&client)).collect();
+    std::thread::scope(|scope| {
+        for (worker, account) in accounts.iter().enumerate() {
+            scope.spawn(move || work(account, worker, round, heard));
+        }
+        std::thread::sleep(Duration::from_millis(chance.number() % LOAD_MS));
+        if chance.number() % 3 == 0 {
+            let told = authority.kill_signer();
+            assert_eq!(told.status.code(), Some(1), "{}", told.stderr);
+            let said = sentences(&told);
+            assert!(
+                matches!(said.as_slice(), [one] if one.contains("signer") && one.contains("start again")),
+                "one sentence about the signer: {said:?}"
+            );
+        } else {
+            authority.kill9();
+        }
+    });
+}
+
+/// Starts and kills again before it is up.
+fn kill_while_starting(authority: &Authority, chance: &SeededEntropy) {
+    let program = Program::spawn(authority.serve_command()).expect("it starts");
+    let ended = program.wait(Duration::from_millis(chance.number() % START_MS));
+    if ended.is_err() {
+        program.kill9().expect("it can be killed");
+    }
+}
+
+/// Asks for what was under way: there is one certificate for it in the end, or the order may be tried again.
+fn take_up(client: &Client, subscribers: &[Subscriber], heard: &Mutex<Heard>) {
+    let open = note(heard, |heard| std::mem::take(&mut heard.open));
+    for Open {
+        worker,
+        order,
+        key,
+        csr,
+    } in open
+    {
+        let account = subscribers[worker].account(client);
+        let wanted = key.public().clone();
+        let issued = account.try_fetch(&order, key, &csr);
+        let issued: Issued = issued.unwrap_or_else(|lost| panic!("{}: {lost:?}", order.url));
+        assert_eq!(issued.leaf().spki().key(), &wanted, "{}", order.url);
+        note(heard, |heard| heard.certificates.insert(issued.serial()));
+    }
+}
+
+fn nothing_is_lost(authority: &Authority, heard: &Mutex<Heard>) {
+    let known = authority.certificates();
+    let serial = |one: &serde_json::Value| one["serial"].as_str().unwrap_or_default().to_owned();
+    let serials: BTreeSet<String> = known.iter().map(serial).collect();
+    assert_eq!(serials.len(), known.len(), "no serial is there twice");
+    let revoked: BTreeSet<String> = known
+        .iter()
+        .filter(|one| one["status"] == "revoked")
+        .map(serial)
+        .collect();
+    note(heard, |heard| {
+        let lost: Vec<_> = heard.certificates.difference(&serials).collect();
+        assert!(
+            lost.is_empty(),
+            "certificates that clients have are not in the store: {lost:?}"
+        );
+        let lost: Vec<_> = heard.revoked.difference(&revoked).collect();
+        assert!(
+            lost.is_empty(),
+            "revocations that were promised are lost: {lost:?}"
+        );
+    });
+    authority.check_invariants();
+}
+
+#[test]
+fn a7_kills_at_random_moments_break_nothing_that_was_promised() {
+    let long = std::env::var_os("CHANCERY_LONG").is_some_and(|long| long == "1");
+    let rounds = if long { ROUNDS_LONG } else { ROUNDS };
+    let seed = u64::from(std::process::id());
+    println!("seed {seed}");
+    let chance = SeededEntropy::new(seed);
+    let mut authority = Authority::start();
+    let subscribers: Vec<Subscriber> = {
+        let client = authority.client();
+        (0..WORKERS)
+            .map(|_| Subscriber::register(&client))
+            .collect()
+    };
+    let heard = Mutex::new(Heard::default());
+    let mut slowest = Duration::ZERO;
+    for round in 0..rounds {
+        storm(&mut authority, &subscribers, round, &chance, &heard);
+        if round % 5 == 4 {
+            kill_while_starting(&authority, &chance);
+        }
+        authority.serve();
+        slowest = slowest.max(authority.ready_after());
+        let client = authority.client();
+        take_up(&client, &subscribers, &heard);
+        nothing_is_lost(&authority, &heard);
+    }
+    note(&heard, |heard| {
+        println!(
+            "{} certificates, {} revoked, slowest start {slowest:?}",
+            heard.certificates.len(),
+            heard.revoked.len()
+        );
+        assert!(
+            heard.certificates.len() > usize::try_from(rounds).unwrap_or(usize::MAX),
+            "there was load"
+        );
+    });
+    assert!(slowest < READY_WITHIN, "restart to ready took {slowest:?}");
+}
+
+#[test]
+fn a_revocation_answered_before_a_crash_is_on_the_crl_after_it() {
+    let mut authority = Authority::start();
+    let client = authority.client();
+    let issued = client.register().issue(&["a.test"]);
+    assert!(
+        authority
+            .revoke(&issued.serial(), "keyCompromise")
+            .status
+            .success()
+    );
+    authority.kill9();
+    authority.serve();
+    eventually("it is on the CRL", Duration::from_secs(5), || {
+        issued.crl().contains(&issued.leaf().serial()).then_some(())
+    });
+    authority.check_invariants();
+}
+
+#[test]
+fn a_server_without_its_signer_ends_and_says_so() {
+    let mut authority = Authority::start();
+    let told = authority.kill_signer();
+    assert_eq!(told.status.code(), Some(1));
+    assert!(
+        sentences(&told).concat().contains("the signer ended"),
+        "{}",
+        told.stderr
+    );
+    authority.serve();
+    assert!(
+        authority.ready_after() < READY_WITHIN,
+        "{:?}",
+        authority.ready_after()
+    );
+    authority.check_invariants();
+}
+
+#[test]
+fn a_signer_without_its_server_ends_too() {
+    let mut authority = Authority::start();
+    let signer = authority.signer_pid();
+    authority.kill9();
+    let proc = std::path::PathBuf::from(format!("/proc/{signer}"));
+    eventually("the signer has ended", Duration::from_secs(10), || {
+        let state = std::fs::read_to_string(proc.join("stat")).unwrap_or_default();
+        // Nobody may be there to collect it.
+        (state.is_empty() || state.contains(") Z ")).then_some(())
+    });
+    authority.serve();
+    authority.check_invariants();
+}

@@ -1,0 +1,159 @@
+//! Configurations that cannot be used: named by file and key, before anything is made.
+
+use std::fs;
+
+use chancery_tests::{Authority, Setup, chancery};
+
+use super::ended_with;
+
+fn nothing_is_made(authority: &Authority) {
+    let made = fs::read_dir(authority.data()).map_or(0, Iterator::count);
+    assert_eq!(made, 0, "nothing is in {}", authority.data().display());
+    assert!(!authority.data().with_extension("sealing-key").exists());
+}
+
+fn is_refused(setup: Setup, words: &[&str]) {
+    let authority = Authority::prepare(setup);
+    ended_with(&authority.serve_to_end(), 2, words);
+    nothing_is_made(&authority);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_file() {
+    let file = |toml: &str, words: &[&str]| {
+        is_refused(
+            Setup::new().configuration(toml),
+            &[words, &["chancery.toml"]].concat(),
+        );
+    };
+    file("[validation]\nalow = [\"public\"]\n", &["alow", "allow"]);
+    file("[listn]\npublic = \"127.0.0.1:1\"\n", &["listn"]);
+    file(
+        "[gateway.server]\nprotocol = \"acme\"\nexternal = true\n",
+        &["external"],
+    );
+    file(
+        "[profile.server]\nlifetime = \"47d\"\nlife = \"1d\"\n",
+        &["life"],
+    );
+    file("publc = 1\n", &["publc"]);
+}
+
+#[test]
+fn an_unknown_variable_is_named() {
+    let variable = |name: &str, words: &[&str]| {
+        is_refused(Setup::new().environment(name, "x"), words);
+    };
+    variable("CHANCERY_VALIDATION__ALOW", &["alow"]);
+    variable("CHANCERY_LISTN__PUBLIC", &["listn"]);
+    variable(
+        "CHANCERY_PUBLIC",
+        &["CHANCERY_PUBLIC", "CHANCERY_LISTEN__PUBLIC"],
+    );
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_belongs_there() {
+    let set =
+        |key: &str, value: &str, words: &[&str]| is_refused(Setup::new().set(key, value), words);
+    set("listen.public", "localhost:99999", &["public"]);
+    set("validation.http_port", "70000", &["http_port"]);
+    set(
+        "validation.allow",
+        "public,everything",
+        &["validation.allow", "everything", "loopback"],
+    );
+    set(
+        "validation.resolvers",
+        "resolver.example",
+        &["validation.resolvers", "resolver.example"],
+    );
+    set("limits.enabled", "perhaps", &["enabled"]);
+    set("server.url", "http://ca.test", &["server.url", "https://"]);
+    set(
+        "server.status_url",
+        "https://ca.test",
+        &["server.status_url", "http://"],
+    );
+    set("store.url", "mysql://x", &["store.url", "sqlite"]);
+}
+
+#[test]
+fn a_bad_value_in_a_file_is_named_too() {
+    let file = |toml: &str, words: &[&str]| is_refused(Setup::new().configuration(toml), words);
+    file("[profile.server]\nlifetime = \"long\"\n", &["lifetime"]);
+    file("[profile.server]\nlifetime = \"0d\"\n", &["lifetime"]);
+    file(
+        "[gateway.server]\nchallenges = [\"http-02\"]\n",
+        &["challenges", "http-02"],
+    );
+    file(
+        "[gateway.server]\nprofiles = [\"servr\"]\n",
+        &["profiles", "servr"],
+    );
+    file(
+        "[gateway.server]\nprotocol = \"acmee\"\n",
+        &["protocol", "acmee"],
+    );
+    file("[gateway.\"a/b\"]\nprotocol = \"acme\"\n", &["a/b"]);
+    file(
+        "[gateway.server]\nnames = { allow = [\"*.*.test\"] }\n",
+        &["*.*.test"],
+    );
+    file("this is no TOML", &["chancery.toml"]);
+    file("[listen]\npublic = 1\n", &["public"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let authority = Authority::prepare(Setup::new());
+    let mut command = authority.serve_command();
+    command.args(["--config", "/nonexistent/chancery.toml"]);
+    let finished = chancery_testkit::process::run(command, std::time::Duration::from_secs(20));
+    ended_with(
+        &finished.expect("it ends"),
+        2,
+        &["/nonexistent/chancery.toml", "cannot be read"],
+    );
+    nothing_is_made(&authority);
+}
+
+#[test]
+fn a_configuration_can_be_checked_before_it_is_used() {
+    let authority = Authority::prepare(Setup::new());
+    let check = |toml: &str| {
+        let path = authority.scratch("checked.toml");
+        fs::write(&path, toml).expect("a file");
+        let mut command = std::process::Command::new(chancery());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CHANCERY_") {
+                command.env_remove(name);
+            }
+        }
+        command.arg("check-config").arg(path);
+        chancery_testkit::process::run(command, std::time::Duration::from_secs(20))
+            .expect("it ends")
+    };
+    let good =
+        check("[gateway.server]\nprotocol = \"acme\"\nnames = { allow = [\"*.corp.test\"] }\n");
+    assert!(good.status.success(), "{}", good.stderr);
+    assert!(good.stdout.contains("can be used"), "{}", good.stdout);
+    let bad = check("[gatway.server]\n");
+    ended_with(&bad, 2, &["gatway"]);
+}
+
+#[test]
+fn an_unknown_flag_is_a_usage_error() {
+    let authority = Authority::prepare(Setup::new());
+    let mut command = authority.serve_command();
+    command.arg("--dta");
+    let finished = chancery_testkit::process::run(command, std::time::Duration::from_secs(20));
+    let finished = finished.expect("it ends");
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(
+        finished.stderr.contains("--dta") && finished.stderr.contains("--data"),
+        "{}",
+        finished.stderr
+    );
+    nothing_is_made(&authority);
+}
