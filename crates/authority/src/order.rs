@@ -413,6 +413,7 @@ impl Order {
                 OrderEvent::AuthorizationLost {
                     identifier,
                     failure,
+                    ..
                 },
             ) => Some(self.moved(OrderState::Invalid {
                 identifier: Some(identifier.clone()),
