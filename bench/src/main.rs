@@ -6,7 +6,7 @@
 //! stopped ([`run`]); its CPU time, memory and writes are read from `/proc` for all its processes ([`usage`]).
 //!
 //! A CPU-second of a shared machine is not a fixed amount of work. So [`reference`](mod@reference) times a P-256
-//! signature of its own on the same cores while the load runs, and [`report`] gives orders per *reference* CPU-second:
+//! signature of its own on the same cores while the load runs, and [`text`] gives orders per *reference* CPU-second:
 //! of a core that signs P-256 in 20 µs.
 //!
 //! What this program never does: contact anything but loopback addresses, run without an end (every loop and wait here
@@ -32,6 +32,7 @@ mod series;
 mod site;
 mod table;
 mod tally;
+mod text;
 mod usage;
 mod worker;
 

@@ -12,6 +12,7 @@ use crate::preload::{self, Filled};
 use crate::report::{self, Conditions, Outcome, Report};
 use crate::run;
 use crate::scratch;
+use crate::text;
 
 /// Measures what the command line asks for and prints the report.
 ///
@@ -37,7 +38,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<(), BenchError> {
         absent,
         ratios,
     };
-    print!("{}", report::text(&report));
+    print!("{}", text::report(&report));
     if let Some(path) = &cli.json {
         let json = serde_json::to_string_pretty(&report).unwrap_or_default();
         std::fs::write(path, json + "\n").map_err(BenchError::file("write", path))?;
@@ -87,7 +88,7 @@ async fn rounds(peers: &[Peer], ground: &Ground<'_>, absent: &mut Vec<String>) -
             for peer in peers {
                 match run::run(*peer, *workers, ground).await {
                     Ok(figures) => {
-                        eprintln!("{}", report::line(*peer, *workers, &figures));
+                        eprintln!("{}", text::line(*peer, *workers, &figures));
                         seen.entry((*peer, *workers)).or_default().push(figures);
                     }
                     Err(error) => tell(

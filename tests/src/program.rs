@@ -21,7 +21,10 @@ pub fn chancery() -> PathBuf {
     }
     // target/PROFILE/deps/it-… is this test.
     let test = std::env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    let profile = test
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in a folder of a folder");
     let built = profile.join("chancery");
     assert!(
         built.is_file(),
@@ -46,7 +49,7 @@ pub fn script(name: &str) -> PathBuf {
 /// When `CI` is `true`, where nothing may be skipped.
 pub fn skip(reason: &str) {
     assert!(
-        !std::env::var_os("CI").is_some_and(|ci| ci == "true"),
+        std::env::var_os("CI").is_none_or(|ci| ci != "true"),
         "{reason}; with CI=true a test may not be skipped for that"
     );
     eprintln!("skipped: {reason}");

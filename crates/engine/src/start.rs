@@ -26,6 +26,9 @@ use crate::{Clock, Engine, EngineError, Metrics};
 /// How often the journal mark is written: what lies behind it is looked at again at the next start.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
+/// How far the clock may be behind the journal, as the signer has it too (design §8).
+const CLOCK_SLACK_SECS: i64 = 60;
+
 /// What an engine is made of.
 pub struct EngineParts {
     /// The records.
@@ -69,6 +72,16 @@ pub enum StartError {
     /// The default gateway is not among the gateways.
     #[error("there is no gateway {0:?} to be the default one")]
     NoGateway(String),
+    /// The clock has gone back.
+    #[error(
+        "the clock is {by_secs} s behind the last entry of the signer's journal, so nothing could be signed: set the clock right (it says {now}), then start again"
+    )]
+    ClockBehind {
+        /// By how many seconds.
+        by_secs: i64,
+        /// What the clock says.
+        now: String,
+    },
     /// Something of the journal cannot be brought into the store.
     #[error("the signer's journal and the store cannot be reconciled: {0}")]
     Reconcile(EngineError),
@@ -85,6 +98,12 @@ impl Engine {
             return Err(StartError::NoGateway(parts.default_gateway));
         }
         let greeting = parts.signer.hello().await?;
+        let now = parts.clock.now();
+        let by_secs = now.seconds_until(greeting.last_time);
+        if by_secs > CLOCK_SLACK_SECS {
+            let now = now.to_rfc3339();
+            return Err(StartError::ClockBehind { by_secs, now });
+        }
         let issuers = live_issuers(parts.store.issuers().await?, &greeting)?;
         let leaf_issuer = issuers
             .values()

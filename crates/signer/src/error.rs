@@ -104,7 +104,7 @@ pub enum SignerError {
         what: String,
     },
     /// The secret that opens the key files is absent or unusable.
-    #[error("the sealing secret {}: {what}", path.display())]
+    #[error("the sealing key {}: {what}", path.display())]
     Secret {
         /// Where it was looked for.
         path: PathBuf,

@@ -178,7 +178,7 @@ fn open_one(dir: &Path, name: &str, sealing: &SealingKey) -> Result<Issuer, Sign
         .ok_or_else(|| wrong("it is not a key file of this version"))?;
     let pkcs8 = sealing
         .open(key_file.as_bytes(), sealed)
-        .map_err(|_| wrong("it does not open: another sealing secret, or it was changed"))?;
+        .map_err(|_| wrong("it does not open: another sealing key, or it was changed"))?;
     let key = PrivateKey::from_pkcs8(&pkcs8).map_err(|error| wrong(&error.to_string()))?;
     let certificate = read_certificate(&dir.join(certificate_file))?;
     Issuer::new(name, certificate, key).map_err(|what| wrong(&what))

@@ -1,9 +1,11 @@
 //! The front door in hostile hands: a test for each row of the failures that the protocol is open to.
 
+mod bench;
 mod csr;
 mod der;
 mod finalize;
 mod jws;
+mod keys;
 mod names;
 mod nonces;
 mod ownership;

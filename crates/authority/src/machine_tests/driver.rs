@@ -250,15 +250,8 @@ impl Machine {
             Op::Sign { order } => self.sign(*order, Signed::Yes),
             Op::Crash => self.restart(),
             Op::CrashUnsigned { order } => {
-                let claimed = self
-                    .model
-                    .orders
-                    .values()
-                    .enumerate()
-                    .filter(|(_, order)| matches!(order.state, OrderState::Processing { .. }));
-                let claimed: Vec<usize> = claimed.map(|(number, _)| number).collect();
-                if let Some(number) = claimed.get(order % claimed.len().max(1)) {
-                    self.sign(*number, Signed::No);
+                if let Some(number) = self.claimed(*order) {
+                    self.sign(number, Signed::No);
                 }
                 self.restart();
             }
@@ -328,7 +321,7 @@ impl Machine {
             Op::Finalize { order, csr, shown } => self.finalize(*order, *csr, *shown),
             Op::Record { intent } => self.record(*intent),
             Op::Void { order } => {
-                let order = nth(&self.model.orders, *order)?;
+                let order = nth(&self.model.orders, self.claimed(*order)?)?;
                 let OrderState::Processing { claim } = &order.state else {
                     return None;
                 };
@@ -425,6 +418,16 @@ impl Machine {
             }
             OrderState::Valid { .. } | OrderState::Invalid { .. } | OrderState::Cancelled => None,
         }
+    }
+
+    /// One of the orders that wait for a signature.
+    fn claimed(&self, number: usize) -> Option<usize> {
+        let orders = self.model.orders.values().enumerate();
+        let claimed: Vec<usize> = orders
+            .filter(|(_, order)| matches!(order.state, OrderState::Processing { .. }))
+            .map(|(place, _)| place)
+            .collect();
+        claimed.get(number % claimed.len().max(1)).copied()
     }
 
     /// Loses what came after a copy.

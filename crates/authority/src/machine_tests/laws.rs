@@ -48,8 +48,8 @@ pub(super) fn judge(
     foreign_objects_stay(change);
 }
 
-/// RFC 8555 §7.1.6, and the two ways out of it that are ours: a lost claim goes back to `ready`, and what the journal
-/// knows is `valid` whatever the store thought.
+/// RFC 8555 §7.1.6, and the two ways out of it that are ours: a lost claim goes back to `ready` (or, if an authorization
+/// was given up meanwhile, to `invalid`), and what the journal knows is `valid` whatever the store thought.
 fn order_moves(last: &Order, next: &Order, kind: ChangeKind, now: UnixTime) {
     use ChangeKind::{
         AuthorizationFailed, AuthorizationProved, CertificateOrphaned, CertificateRecorded,
@@ -62,7 +62,8 @@ fn order_moves(last: &Order, next: &Order, kind: ChangeKind, now: UnixTime) {
         | (Pending | Ready, Cancelled, OrderEnded)
         | (Ready, Processing { .. }, OrderClaimed) => !last.is_expired(now),
         (Processing { .. }, Valid { .. }, CertificateRecorded)
-        | (Processing { .. }, Ready, ClaimVoided | CertificateOrphaned) => true,
+        | (Processing { .. }, Ready | Invalid { .. }, ClaimVoided | CertificateOrphaned)
+        | (Processing { .. }, Processing { .. }, AuthorizationFailed) => true,
         (
             Pending | Ready | Processing { .. } | Invalid { .. } | Cancelled,
             Valid { .. },
@@ -101,11 +102,13 @@ fn order_moves(last: &Order, next: &Order, kind: ChangeKind, now: UnixTime) {
         )
     };
     assert_eq!(constant(last), constant(next));
+    let lost = matches!(
+        (&last.state, kind),
+        (Processing { .. }, AuthorizationFailed)
+    );
     for (last, next) in last.parts.iter().zip(&next.parts) {
-        assert!(
-            next.satisfied || !last.satisfied,
-            "a satisfied part stays so"
-        );
+        let stays = next.satisfied || !last.satisfied;
+        assert!(stays || lost, "a satisfied part stays so");
     }
     assert_ne!(
         (&last.state, &last.parts),
@@ -307,11 +310,8 @@ fn order_holds(model: &Model, order: &Order, now: UnixTime) {
         }
         OrderState::Ready if !order.is_expired(now) => {
             assert!(order.parts.iter().all(|part| part.satisfied));
-            assert!(
-                parts
-                    .iter()
-                    .all(|it| matches!(it.state, AuthorizationState::Valid { .. }))
-            );
+            let sound = |it: &Authorization| matches!(it.state, AuthorizationState::Valid { .. });
+            assert!(parts.iter().all(sound), "a ready order is proven");
         }
         OrderState::Pending if !order.is_expired(now) => {
             let possible = |it: &Authorization| {

@@ -101,7 +101,8 @@ fn gateway(
         return Err(value(format!("gateway.{name}"), message));
     }
     if section.protocol != "acme" {
-        return Err(value(key("protocol"), "only \"acme\" is known so far"));
+        let message = format!("only \"acme\" is known so far, not {:?}", section.protocol);
+        return Err(value(key("protocol"), message));
     }
     let challenges = section
         .challenges

@@ -9,8 +9,11 @@ use crate::protocol::{Refusal, SignCrl};
 
 /// A CRL older than this was made before an outage; it is made anew, as its revocations may be old too.
 const AGE_SECS_MAX: u64 = 3_600;
-/// Room that a CRL's entries leave on the disk for everybody else's last words.
-const DISK_BYTES_KEPT: u64 = 1 << 20;
+/// Room that a CRL's entries leave on the disk for everybody else's last words; with less the journal could not be written.
+const DISK_BYTES_KEPT: u64 = 64 << 10;
+
+/// Octets of one revocation in the journal, generously.
+const REVOCATION_BYTES: u64 = 64;
 
 impl Service {
     /// Judges a CRL by itself: the signer's own lint, and numbers and times that only go up (RFC 5280 §5.2.3).
@@ -36,8 +39,10 @@ impl Service {
             });
         }
         self.check_crl_goes_up(&request, &facts)?;
-        let room = u64::try_from(request.tbs.len())
+        // The journal takes the revocations that are new, not the list.
+        let room = u64::try_from(request.added.len())
             .unwrap_or(u64::MAX)
+            .saturating_mul(REVOCATION_BYTES)
             .saturating_add(DISK_BYTES_KEPT);
         if self.space.available_bytes < room {
             return Err(Refusal::JournalDiskLow {

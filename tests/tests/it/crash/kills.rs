@@ -70,7 +70,7 @@ fn note<T>(heard: &Mutex<Heard>, what: impl FnOnce(&mut Heard) -> T) -> T {
 fn work(account: &Account<'_>, worker: usize, round: u32, heard: &Mutex<Heard>) {
     for n in 0_u32.. {
         let name = format!("r{round}-w{worker}-{n}.test");
-        match one(account, worker, &name, n % 3 == 9, heard) {
+        match one(account, worker, &name, n % 3 == 2, heard) {
             Ok(()) => {}
             Err(Lost::NoAnswer(_)) => return,
             Err(Lost::Refused(reply)) => {
@@ -134,7 +134,7 @@ fn storm(
             scope.spawn(move || work(account, worker, round, heard));
         }
         std::thread::sleep(Duration::from_millis(chance.number() % LOAD_MS));
-        if chance.number() % 3 == 0 {
+        if chance.number().is_multiple_of(3) {
             let told = authority.kill_signer();
             assert_eq!(told.status.code(), Some(1), "{}", told.stderr);
             let said = sentences(&told);

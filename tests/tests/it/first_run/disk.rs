@@ -139,6 +139,8 @@ fn a_disk_that_fills_up_stops_issuance_but_not_revocation() {
             200,
             "revocation goes on"
         );
+        std::thread::sleep(Duration::from_secs(3));
+        eprintln!("{}", authority.output());
         eventually("it is on the CRL", Duration::from_secs(5), || {
             first.crl().contains(&first.leaf().serial()).then_some(())
         });

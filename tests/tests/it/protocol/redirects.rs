@@ -32,8 +32,11 @@ struct Case {
     name: &'static str,
     /// The expected type of problem; none where the name is proven.
     problem: Option<&'static str>,
-    script: Box<dyn Fn(&HostileHttp, &str, &str)>,
+    script: Box<Script>,
 }
+
+/// Prepares the web server for a path with its key authorization.
+type Script = dyn Fn(&HostileHttp, &str, &str);
 
 fn case(
     name: &'static str,

@@ -289,6 +289,7 @@ fn d10_only_its_account_its_key_and_the_operator_revoke() {
     let account = client.register();
     let stranger = client.register();
     let issued = account.issue(&["a.test"]);
+    let other = stranger.issue(&["b.test"]);
     let calm = authority.calm();
     let refused = [
         ("another account", stranger.revoke(&issued, None)),
@@ -300,15 +301,15 @@ fn d10_only_its_account_its_key_and_the_operator_revoke() {
             "the account's key as a bare key",
             by_key(&client, &account.key, &issued, None),
         ),
-        ("another certificate's key", {
-            let other = stranger.issue(&["b.test"]);
-            by_key(&client, &other.key, &issued, None)
-        }),
+        (
+            "another certificate's key",
+            by_key(&client, &other.key, &issued, None),
+        ),
     ];
     for (who, reply) in &refused {
         assert_eq!(reply.in_short(), "403 unauthorized", "{who}");
     }
-    drop(calm);
+    calm.holds_and_counted(&authority, refused.len());
     assert_eq!(
         authority.told(&["cert", "show", &issued.serial()])[0]["status"],
         "good"

@@ -53,12 +53,12 @@ fn resources_are_not_read_by_get() {
         client.url("newAccount"),
         client.url("newOrder"),
         client.url("revokeCert"),
-        account.url.clone(),
         order.url.clone(),
         order.finalize_url().to_owned(),
         authorization,
         challenge.as_str().expect("a URL").to_owned(),
         issued.url.clone(),
+        account.url,
     ];
     for url in urls {
         for method in [
