@@ -18,11 +18,11 @@ use crate::scratch::Scratch;
 use crate::site::Site;
 
 /// Its issue 554: a look at an order that is about to change can make it lock up for good, so the looks come late. On
-/// two cores these pauses leave it half idle, which is what keeps its work from falling behind them.
+/// two cores these pauses leave it more than half idle, which is what keeps its work from falling behind them.
 const PACING: Pacing = Pacing {
     first: Duration::from_millis(10),
     next: Duration::from_millis(50),
-    per_worker: Duration::from_millis(4),
+    per_worker: Duration::from_millis(6),
 };
 const DAY_SECS: u64 = 86_400;
 /// The certificate is used for minutes; that it names places that do not exist concerns nobody.

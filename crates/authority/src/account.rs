@@ -156,3 +156,97 @@ impl From<Account> for Record {
         Self::Account(account)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{ChangeKind, Expect, Write};
+    use crate::world::World;
+
+    fn create(terms: Option<&str>, terms_agreed: TermsAgreement) -> Result<Change, Refusal> {
+        let mut world = World::new(1);
+        world.gateway.terms_of_service = terms.map(str::to_owned);
+        let registration = Registration {
+            terms_agreed,
+            ..Registration::default()
+        };
+        let tag = KeyTag([1; 16]);
+        Account::create(
+            world.now,
+            AccountId(1),
+            &world.gateway,
+            "{}".to_owned(),
+            tag,
+            registration,
+        )
+    }
+
+    #[test]
+    fn terms_that_the_gateway_has_must_be_agreed_to() {
+        let url = "https://a.test/terms";
+        assert_eq!(
+            create(Some(url), TermsAgreement::Silent),
+            Err(Refusal::TermsNotAgreed {
+                url: url.to_owned()
+            })
+        );
+        let agreed = create(Some(url), TermsAgreement::Agreed).expect("agreed");
+        let [
+            Write {
+                record: Record::Account(account),
+                ..
+            },
+        ] = agreed.writes()
+        else {
+            panic!("{agreed:?}")
+        };
+        assert_eq!(account.terms_agreed.as_deref(), Some(url));
+        assert!(create(None, TermsAgreement::Silent).is_ok());
+    }
+
+    #[test]
+    fn the_same_key_is_another_account_at_another_gateway() {
+        let thumbprint = Thumbprint([7; 32]);
+        assert_eq!(
+            KeyTag::new("one", &thumbprint),
+            KeyTag::new("one", &thumbprint)
+        );
+        assert_ne!(
+            KeyTag::new("one", &thumbprint),
+            KeyTag::new("two", &thumbprint)
+        );
+        assert_ne!(
+            KeyTag::new("one", &thumbprint),
+            KeyTag::new("one", &Thumbprint([8; 32]))
+        );
+    }
+
+    #[test]
+    fn an_account_changes_by_its_own_act_and_expects_what_it_was() {
+        let mut world = World::new(1);
+        let (_, account) = world.account();
+        for (change, status) in [
+            (
+                account.with_contact(world.now, Vec::new()),
+                AccountStatus::Valid,
+            ),
+            (account.deactivated(world.now), AccountStatus::Deactivated),
+        ] {
+            let [
+                Write {
+                    record: Record::Account(next),
+                    expect,
+                },
+            ] = change.writes()
+            else {
+                panic!("{change:?}")
+            };
+            assert_eq!(
+                (next.status, next.version, *expect),
+                (status, 2, Expect::Version(1))
+            );
+            assert_eq!(change.kind(), ChangeKind::AccountUpdated);
+            assert_eq!(change.audit().actor, Actor::Account(account.id));
+        }
+    }
+}

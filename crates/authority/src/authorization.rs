@@ -457,3 +457,6 @@ impl From<Authorization> for Record {
         Self::Authorization(authorization)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,3 +105,111 @@ pub fn authorize(subject: Subject<'_>, action: Action, object: Object<'_>) -> Re
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{World, names};
+    use chancery_crypto::{Curve, KeyKind, PrivateKey};
+
+    const ACTIONS: [Action; 3] = [Action::Read, Action::Write, Action::Revoke];
+
+    fn shown(answer: Result<(), Denied>) -> char {
+        match answer {
+            Ok(()) => '+',
+            Err(Denied::NotYours) => 'y',
+            Err(Denied::NotAllowed) => 'n',
+            Err(Denied::AccountInactive) => 'i',
+        }
+    }
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate(KeyKind::Ec(Curve::P256)).expect("generates")
+    }
+
+    /// Every subject, every object, the three actions in the order read, write, revoke. `+` may; `n` may never; `y` is told
+    /// that there is no such thing; `i` may do nothing any more. Failures B9, B11, D10.
+    #[test]
+    fn b9_b11_d10_who_may_do_what_is_this_table_and_nothing_else() {
+        let mut world = World::new(1);
+        let (owner, stranger) = (world.account().1, world.account().1);
+        let ended = |status| Account {
+            status,
+            ..owner.clone()
+        };
+        let (deactivated, revoked) = (
+            ended(AccountStatus::Deactivated),
+            ended(AccountStatus::Revoked),
+        );
+        let (certified, other) = (key(), key());
+        let issued =
+            world.issue_with_key(&certified, owner.id, names(&["a.test"]).expect("a name"));
+        let objects = [
+            Object::Account(owner.id),
+            Object::Order(&issued.order),
+            Object::Authorization(&issued.authorizations[0]),
+            Object::Certificate(&issued.certificate, certified.public()),
+        ];
+        for (who, subject, expected) in [
+            (
+                "owner",
+                Subject::Account(&owner),
+                ["++n", "++n", "++n", "+n+"],
+            ),
+            (
+                "stranger",
+                Subject::Account(&stranger),
+                ["yyy", "yyy", "yyy", "yyy"],
+            ),
+            (
+                "deactivated owner",
+                Subject::Account(&deactivated),
+                ["iii", "iii", "iii", "iii"],
+            ),
+            (
+                "revoked owner",
+                Subject::Account(&revoked),
+                ["iii", "iii", "iii", "iii"],
+            ),
+            (
+                "certificate's key",
+                Subject::Key(certified.public()),
+                ["yyy", "yyy", "yyy", "nn+"],
+            ),
+            (
+                "another key",
+                Subject::Key(other.public()),
+                ["yyy", "yyy", "yyy", "yyy"],
+            ),
+            (
+                "operator",
+                Subject::Operator { uid: 0 },
+                ["+nn", "+nn", "+nn", "+n+"],
+            ),
+        ] {
+            for (object, expected) in objects.into_iter().zip(expected) {
+                let seen: String = ACTIONS
+                    .into_iter()
+                    .map(|action| shown(authorize(subject, action, object)))
+                    .collect();
+                assert_eq!(seen, expected, "{who} of {object:?}");
+            }
+        }
+    }
+
+    /// Failures B9: whether something exists cannot be told from the answer.
+    #[test]
+    fn b9_the_refusal_of_what_is_anothers_reads_like_that_of_what_is_not_there() {
+        let mut world = World::new(1);
+        let stranger = world.account().1;
+        let issued = world.issue(AccountId(7), names(&["a.test"]).expect("a name"));
+        let refused = authorize(
+            Subject::Account(&stranger),
+            Action::Read,
+            Object::Order(&issued.order),
+        );
+        let text = refused.expect_err("refuses").to_string();
+        assert_eq!(text, "no such resource for this account");
+        assert_eq!(text, Denied::NotYours.to_string());
+    }
+}

@@ -176,3 +176,99 @@ impl From<Certificate> for Record {
         Self::Certificate(certificate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Expect, Write};
+    use crate::world::{World, names};
+
+    fn issued(world: &mut World) -> Certificate {
+        world
+            .issue(AccountId(1), names(&["a.test"]).expect("a name"))
+            .certificate
+    }
+
+    /// Failures D2.
+    #[test]
+    fn d2_the_first_revocation_stays_whoever_comes_after() {
+        let mut world = World::new(1);
+        let good = issued(&mut world);
+        assert_eq!(good.crl_entry(), None);
+        let reason = Some(RevocationReason::KeyCompromise);
+        let first = good
+            .revoke(world.now, Actor::CertificateKey, reason)
+            .expect("no holds");
+        let Revocation::Change(change) = first else {
+            panic!("{first:?}")
+        };
+        let [
+            Write {
+                record: Record::Certificate(revoked),
+                expect,
+            },
+        ] = change.writes()
+        else {
+            panic!("{change:?}")
+        };
+        assert_eq!((*expect, revoked.version), (Expect::Version(1), 2));
+        let (at, serial) = (world.now, good.serial);
+        assert_eq!(
+            revoked.crl_entry(),
+            Some(RevokedEntry { serial, at, reason })
+        );
+        for actor in [
+            Actor::Account(good.account),
+            Actor::Operator(0),
+            Actor::CertificateKey,
+        ] {
+            let later = world.now.plus(60);
+            let again = revoked.revoke(later, actor, Some(RevocationReason::Superseded));
+            assert_eq!(again, Ok(Revocation::Already(at)));
+        }
+    }
+
+    #[test]
+    fn an_orphan_is_on_the_crl_and_cannot_be_revoked_again() {
+        let mut world = World::new(1);
+        let at = world.now;
+        let status = CertificateStatus::Orphaned { at };
+        let orphan = Certificate {
+            status,
+            ..issued(&mut world)
+        };
+        assert_eq!(
+            orphan.crl_entry().map(|entry| (entry.serial, entry.at)),
+            Some((orphan.serial, at))
+        );
+        let again = orphan.revoke(at.plus(9), Actor::Operator(0), None);
+        assert_eq!(again, Ok(Revocation::Already(at)));
+    }
+
+    /// Failures D3, RFC 5280 §5.3.1.
+    #[test]
+    fn d3_reasons_are_a_closed_set_and_unspecified_is_none() {
+        assert_eq!(revocation_reason(None), Ok(None));
+        assert_eq!(revocation_reason(Some(0)), Ok(None));
+        for code in [1, 3, 4, 5, 9] {
+            let reason = revocation_reason(Some(code))
+                .expect("offered")
+                .expect("a reason");
+            assert_eq!(i64::from(reason.code()), code);
+        }
+        for code in [-1, 2, 6, 7, 8, 10, i64::MIN, i64::MAX] {
+            assert_eq!(
+                revocation_reason(Some(code)),
+                Err(Refusal::RevocationReason { code })
+            );
+        }
+    }
+
+    /// Failures D4: a period longer than any CRL that was published while it was valid.
+    #[test]
+    fn d4_a_revocation_is_listed_for_one_crl_lifetime_after_the_end() {
+        let now = UnixTime(1_790_000_000);
+        let secs = now.0 - Certificate::listed_from(now).0;
+        assert!(secs >= crate::crl::CRL_LIFETIME_SECS);
+    }
+}

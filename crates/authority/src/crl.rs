@@ -165,3 +165,73 @@ impl CrlState {
         now.0 >= self.this_update.0 + half
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chancery_pki::Crl;
+
+    use crate::world::World;
+
+    fn compose(world: &World, last: Option<&CrlState>, floor: CrlFloor) -> CrlDraft {
+        CrlDraft::compose(world.now, &world.issuer, 3, last, floor, std::iter::empty())
+            .expect("composes")
+    }
+
+    #[test]
+    fn the_first_crl_of_a_shard_expects_none_and_the_next_expects_the_last() {
+        let mut world = World::new(1);
+        let (change, first) = world.crl(3, None, Vec::new());
+        assert_eq!(change.writes()[0].expect, Expect::Absent);
+        assert_eq!((first.number, first.version, first.entries), (1, 1, 0));
+        world.now = world.now.plus(1);
+        let (change, second) = world.crl(3, Some(&first), Vec::new());
+        assert_eq!(change.writes()[0].expect, Expect::Version(1));
+        assert_eq!((second.number, second.version), (2, 2));
+        let parsed = Crl::parse(second.der).expect("a CRL");
+        assert_eq!(parsed.number(), 2);
+        let key = world.issuer.certificate.spki().key();
+        assert_eq!(parsed.verify_signed_by(key), Ok(()));
+    }
+
+    /// Failures D8, invariant 5.
+    #[test]
+    fn d8_number_and_this_update_rise_above_store_and_journal_whatever_the_clock_says() {
+        let mut world = World::new(1);
+        let (_, mut last) = world.crl(3, None, Vec::new());
+        for (step, floor) in [(0, 0), (-3600, 0), (0, 40), (5, 2), (1, 0)] {
+            world.now.0 += step;
+            let this_update = UnixTime(world.now.0 + floor);
+            let number = u64::try_from(floor).expect("positive");
+            let draft = compose(
+                &world,
+                Some(&last),
+                CrlFloor {
+                    number,
+                    this_update,
+                },
+            );
+            assert!(draft.number > last.number && draft.number > number);
+            assert!(draft.this_update > last.this_update && draft.this_update > this_update);
+            (_, last) = draft.published(world.now, Vec::new());
+        }
+        let floor = CrlFloor {
+            number: 9,
+            this_update: world.now,
+        };
+        assert_eq!(
+            compose(&world, None, floor).number,
+            10,
+            "a store that lost it all"
+        );
+    }
+
+    #[test]
+    fn a_crl_is_due_at_half_of_its_life() {
+        let world = World::new(1);
+        let (_, state) = world.crl(0, None, Vec::new());
+        let half = (state.next_update.0 - state.this_update.0) / 2;
+        assert!(!state.is_due(UnixTime(state.this_update.0 + half - 1)));
+        assert!(state.is_due(UnixTime(state.this_update.0 + half)));
+    }
+}

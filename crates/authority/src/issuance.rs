@@ -327,3 +327,6 @@ fn check_evidence(
 pub fn claim_digest(tbs: &[u8]) -> Digest32 {
     chancery_crypto::sha256(tbs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! The machines under random events: whatever comes in whatever order, the laws hold.
 //!
-//! [`driver`] carries events out on a model of the store, as the engine would; [`laws`] judges every change before it is
-//! applied and every state after it.
+//! [`events`] says what can happen; [`driver`] carries it out on a model of the store, as the engine would; [`laws`] judges
+//! every change before it is applied and every state after it.
 
 mod driver;
+mod events;
 mod laws;
 
 use std::collections::HashSet;
@@ -14,7 +15,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::change::{ChangeKind, Outcome};
-use driver::{Machine, Op, contested, ops};
+use driver::Machine;
+use events::{Op, contested, ops};
 
 /// Enough for a few orders from placing to revocation, with trouble in between.
 const STEPS_MAX: usize = 200;

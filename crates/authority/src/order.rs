@@ -521,3 +521,6 @@ impl From<Order> for Record {
         Self::Order(order)
     }
 }
+
+#[cfg(test)]
+mod tests;

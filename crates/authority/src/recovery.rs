@@ -119,3 +119,177 @@ fn from_intent(
         created: now,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{ChangeKind, Expect, Record};
+    use crate::order::Claim;
+    use crate::world::{Issued, World, names, order_in};
+
+    struct Case {
+        world: World,
+        issued: Issued,
+        spare: CertificateId,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            let mut world = World::new(1);
+            let issued = world.issue(AccountId(1), names(&["a.test"]).expect("a name"));
+            let spare = world.spare();
+            Self {
+                world,
+                issued,
+                spare,
+            }
+        }
+
+        /// The order as an older copy of the store may have it.
+        fn order(&self, state: &str) -> Option<Order> {
+            let OrderState::Processing { claim } = &self.issued.claimed.state else {
+                panic!("it claims")
+            };
+            let serial = Serial::new(self.world.now, [9; 16]);
+            let state = match state {
+                "no order" => return None,
+                "pending" => OrderState::Pending,
+                "ready" => OrderState::Ready,
+                "its claim" => OrderState::Processing {
+                    claim: claim.clone(),
+                },
+                "another claim" => OrderState::Processing {
+                    claim: Claim {
+                        serial,
+                        ..claim.clone()
+                    },
+                },
+                "valid" => OrderState::Valid {
+                    csr_digest: [1; 32],
+                },
+                _ => OrderState::Cancelled,
+            };
+            Some(Order {
+                state,
+                ..self.issued.claimed.clone()
+            })
+        }
+
+        fn reconcile(&self, signature: Option<Vec<u8>>, state: &str) -> Change {
+            let intent = JournalledIntent {
+                signature,
+                ..self.issued.intent.clone()
+            };
+            let order = self.order(state);
+            reconcile(
+                self.world.now,
+                &intent,
+                order.as_ref(),
+                &self.world.issuer,
+                self.spare,
+            )
+        }
+
+        fn certificate(change: &Change) -> Certificate {
+            let write = change.writes().first().expect("a certificate is written");
+            assert_eq!(write.expect, Expect::Absent);
+            match &write.record {
+                Record::Certificate(certificate) => certificate.clone(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a9_what_was_signed_comes_back_under_its_order_unless_that_has_another() {
+        let case = Case::new();
+        let signature = case.issued.intent.signature.clone();
+        for (state, moved_to, own_number) in [
+            ("no order", None, true),
+            ("pending", Some("valid"), true),
+            ("ready", Some("valid"), true),
+            ("its claim", Some("valid"), true),
+            ("another claim", Some("valid"), true),
+            ("valid", None, false),
+            ("cancelled", Some("valid"), true),
+        ] {
+            let change = case.reconcile(signature.clone(), state);
+            assert_eq!(change.kind(), ChangeKind::CertificateRestored);
+            let moved = order_in(&change).map(|order| order.state.name());
+            assert_eq!(moved, moved_to, "{state}");
+            let certificate = Case::certificate(&change);
+            let own = certificate.id == CertificateId::of(certificate.order);
+            assert_eq!(own, own_number, "{state}");
+            assert_eq!(
+                certificate.der, case.issued.certificate.der,
+                "byte for byte"
+            );
+            let as_recorded = Certificate {
+                id: case.issued.certificate.id,
+                ..certificate
+            };
+            assert_eq!(as_recorded, case.issued.certificate, "{state}");
+        }
+    }
+
+    #[test]
+    fn a9_what_may_have_been_signed_is_an_orphan_and_only_its_own_claim_is_void() {
+        let case = Case::new();
+        for (state, moved_to) in [
+            ("no order", None),
+            ("pending", None),
+            ("ready", None),
+            ("its claim", Some("ready")),
+            ("another claim", None),
+            ("valid", None),
+            ("cancelled", None),
+        ] {
+            let change = case.reconcile(None, state);
+            assert_eq!(change.kind(), ChangeKind::CertificateOrphaned);
+            assert_eq!(
+                order_in(&change).map(|order| order.state.name()),
+                moved_to,
+                "{state}"
+            );
+            let orphan = Case::certificate(&change);
+            assert_eq!(
+                orphan.id, case.spare,
+                "the order keeps its number for its certificate"
+            );
+            assert_eq!(
+                orphan.status,
+                CertificateStatus::Orphaned { at: case.world.now }
+            );
+            let entry = orphan.crl_entry().expect("it is on the CRL");
+            assert_eq!(entry.serial, case.issued.intent.serial);
+            let parsed = Parsed::parse(&orphan.der).expect("it reads like any certificate");
+            let key = case.world.issuer.certificate.spki().key();
+            assert!(
+                parsed.verify_signed_by(key).is_err(),
+                "and verifies for nobody"
+            );
+            assert_eq!(orphan.not_after, case.issued.certificate.not_after);
+            assert_eq!(orphan.shard, case.issued.certificate.shard);
+        }
+    }
+
+    /// Bytes that are no certificate are listed for ever rather than forgotten.
+    #[test]
+    fn an_unreadable_intent_never_leaves_the_crl() {
+        let case = Case::new();
+        let intent = JournalledIntent {
+            tbs: vec![0],
+            signature: None,
+            ..case.issued.intent.clone()
+        };
+        let change = reconcile(
+            case.world.now,
+            &intent,
+            None,
+            &case.world.issuer,
+            case.spare,
+        );
+        let orphan = Case::certificate(&change);
+        assert!(orphan.not_after > UnixTime(case.world.now.0 + 1_000_000_000));
+    }
+}

@@ -74,3 +74,24 @@ impl From<Setting> for Record {
         Self::Setting(setting)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn the_journal_mark_moves_by_version() {
+        let now = UnixTime(1);
+        let first = Setting::journal_mark(now, None, 7);
+        let [write] = first.writes() else {
+            panic!("{first:?}")
+        };
+        assert_eq!(write.expect, Expect::Absent);
+        let Record::Setting(mark) = &write.record else {
+            panic!("{write:?}")
+        };
+        assert_eq!((mark.version, mark.number()), (1, Some(7)));
+        let second = Setting::journal_mark(now, Some(mark), 9);
+        assert_eq!(second.writes()[0].expect, Expect::Version(1));
+        assert_eq!(Setting::url_key([0; 16]).number(), None);
+    }
+}

@@ -282,3 +282,66 @@ impl Readers {
 fn unavailable(error: &rusqlite::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::RULES;
+    use chancery_authority::Store;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn it_keeps_every_rule_of_the_contract() {
+        for (what, rule) in RULES {
+            let folder = chancery_testkit::TempDir::new("store-contract").expect("a folder");
+            let path = folder.join("chancery.db");
+            let open = || -> Arc<dyn Store> {
+                Arc::new(SqliteStore::open(SqliteOptions::new(&path)).expect("opens"))
+            };
+            eprintln!("rule: {what}");
+            rule(&open).await;
+        }
+    }
+
+    #[test]
+    fn g2_the_library_is_fixed_and_commits_are_durable() {
+        assert!(
+            rusqlite::version_number() >= 3_051_003,
+            "{}",
+            rusqlite::version()
+        );
+        let folder = chancery_testkit::TempDir::new("store-pragmas").expect("a folder");
+        let connection = open_for_writing(&folder.join("chancery.db")).expect("opens");
+        let read = |name: &str| -> String {
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+                .map(|value| format!("{value:?}"))
+                .expect("readable")
+        };
+        assert_eq!(read("journal_mode"), "Text(\"wal\")");
+        assert_eq!(read("synchronous"), "Integer(2)");
+        assert_eq!(read("wal_autocheckpoint"), "Integer(0)");
+    }
+
+    #[tokio::test]
+    async fn g4_a_flipped_bit_is_damage_that_names_its_record() {
+        let folder = chancery_testkit::TempDir::new("store-damage").expect("a folder");
+        let path = folder.join("chancery.db");
+        let store = SqliteStore::open(SqliteOptions::new(&path)).expect("opens");
+        let connection = Connection::open(&path).expect("opens");
+        connection
+            .execute(
+                "insert into setting (name, version, node, epoch, body) values (1, 1, 1, 0, x'02ff')",
+                [],
+            )
+            .expect("writes");
+        let found = store
+            .setting(chancery_authority::setting::SettingName::UrlKey)
+            .await;
+        assert_eq!(
+            found,
+            Err(StoreError::Damaged {
+                what: "setting 1".to_owned()
+            })
+        );
+    }
+}

@@ -28,23 +28,34 @@ fn refusal(world: &mut World, names: BTreeSet<San>) -> Refusal {
 fn an_order_has_one_authorization_for_each_name_and_none_is_satisfied() {
     let mut world = World::new(1);
     let names = wanted(&["a.test", "*.a.test", "b.test"]);
-    let (change, order, authorizations) = world
-        .order(AccountId(1), names.clone())
-        .expect("placed");
+    let (change, order, authorizations) = world.order(AccountId(1), names.clone()).expect("placed");
     assert_eq!(change.writes().len(), 4);
     assert_eq!(order.names, names);
     assert_eq!(order.state, OrderState::Pending);
-    let proving: BTreeSet<San> = authorizations.iter().map(|it| it.identifier.clone()).collect();
+    let proving: BTreeSet<San> = authorizations
+        .iter()
+        .map(|it| it.identifier.clone())
+        .collect();
     assert_eq!(proving, names);
     for (part, authorization) in order.parts.iter().zip(&authorizations) {
-        assert_eq!((part.authorization, part.satisfied), (authorization.id, false));
-        assert_eq!((authorization.order, authorization.account), (order.id, order.account));
+        assert_eq!(
+            (part.authorization, part.satisfied),
+            (authorization.id, false)
+        );
+        assert_eq!(
+            (authorization.order, authorization.account),
+            (order.id, order.account)
+        );
     }
     let tokens: BTreeSet<_> = authorizations
         .iter()
         .flat_map(|it| it.challenges.iter().map(|challenge| challenge.token))
         .collect();
-    assert_eq!(tokens.len(), 5, "two for each plain name, one for the wildcard");
+    assert_eq!(
+        tokens.len(),
+        5,
+        "two for each plain name, one for the wildcard"
+    );
 }
 
 #[test]
@@ -54,13 +65,23 @@ fn what_cannot_be_ordered_is_refused_with_the_reason() {
     let refused = refusal(&mut world, BTreeSet::new());
     assert_eq!(refused, Refusal::NameCount { count: 0, max });
     let many = (0..=max).map(|number| format!("n{number}.test"));
-    let many = many.map(|name| San::parse_dns(&name).expect("a name")).collect();
+    let many = many
+        .map(|name| San::parse_dns(&name).expect("a name"))
+        .collect();
     let refused = refusal(&mut world, many);
-    assert_eq!(refused, Refusal::NameCount { count: max + 1, max });
+    assert_eq!(
+        refused,
+        Refusal::NameCount {
+            count: max + 1,
+            max
+        }
+    );
 
     world.gateway.names = NameRules {
         allow: vec![NamePattern::Any],
-        deny: vec![NamePattern::Exactly(DnsName::parse("b.test").expect("a name"))],
+        deny: vec![NamePattern::Exactly(
+            DnsName::parse("b.test").expect("a name"),
+        )],
     };
     let refused = refusal(&mut world, wanted(&["a.test", "b.test", "c"]));
     let [b, c] = ["b.test", "c"].map(|name| San::parse_dns(name).expect("a name"));
@@ -74,7 +95,10 @@ fn what_cannot_be_ordered_is_refused_with_the_reason() {
 
     world.gateway.profiles.clear();
     let refused = refusal(&mut world, wanted(&["a.test"]));
-    assert!(matches!(refused, Refusal::UnknownProfile { .. }), "{refused}");
+    assert!(
+        matches!(refused, Refusal::UnknownProfile { .. }),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -90,7 +114,9 @@ fn the_servers_own_order_is_ready_by_configuration_and_nothing_else_is() {
     );
     assert_eq!(order.state, OrderState::Ready);
     assert_eq!(order.account, AccountId::AUTHORITY);
-    let evidence = authorizations[0].evidence_at(world.now).expect("there is some");
+    let evidence = authorizations[0]
+        .evidence_at(world.now)
+        .expect("there is some");
     assert_eq!(evidence.kind, EvidenceKind::Configuration);
     assert_eq!(placed(&mut world).state, OrderState::Pending);
 }
@@ -101,7 +127,14 @@ struct Table {
     order: Order,
 }
 
-const STATES: [&str; 6] = ["pending", "ready", "processing", "valid", "invalid", "cancelled"];
+const STATES: [&str; 6] = [
+    "pending",
+    "ready",
+    "processing",
+    "valid",
+    "invalid",
+    "cancelled",
+];
 
 impl Table {
     fn new() -> Self {
@@ -137,11 +170,19 @@ impl Table {
             "pending" => OrderState::Pending,
             "ready" => OrderState::Ready,
             "processing" => OrderState::Processing { claim },
-            "valid" => OrderState::Valid { csr_digest: [3; 32] },
-            "invalid" => OrderState::Invalid { identifier, failure },
+            "valid" => OrderState::Valid {
+                csr_digest: [3; 32],
+            },
+            "invalid" => OrderState::Invalid {
+                identifier,
+                failure,
+            },
             _ => OrderState::Cancelled,
         };
-        let mut order = Order { state, ..self.order.clone() };
+        let mut order = Order {
+            state,
+            ..self.order.clone()
+        };
         for part in &mut order.parts {
             part.satisfied = name != "pending";
         }
@@ -183,7 +224,10 @@ fn each_event_in_each_state_has_one_outcome() {
         ("claimed", ["-", "processing", "-", "-", "-", "-"]),
         ("signed", ["-", "-", "valid", "-", "-", "-"]),
         ("claim lost", ["-", "-", "ready", "-", "-", "-"]),
-        ("restored", ["valid", "valid", "valid", "-", "valid", "valid"]),
+        (
+            "restored",
+            ["valid", "valid", "valid", "-", "valid", "valid"],
+        ),
         ("cancelled", ["cancelled", "cancelled", "-", "-", "-", "-"]),
     ] {
         for (state, expected) in STATES.into_iter().zip(outcomes) {
@@ -201,16 +245,32 @@ fn each_event_in_each_state_has_one_outcome() {
 #[test]
 fn after_its_end_an_unfulfilled_order_takes_nothing_but_what_the_journal_knows() {
     let table = Table::new();
-    for (state, expired) in STATES.into_iter().zip([true, true, false, false, false, false]) {
+    for (state, expired) in STATES
+        .into_iter()
+        .zip([true, true, false, false, false, false])
+    {
         let order = table.in_state(state);
         assert!(!order.is_expired(UnixTime(order.expires.0 - 1)));
         assert_eq!(order.is_expired(order.expires), expired, "{state}");
         if expired {
             assert_eq!(order.status_at(order.expires), "invalid");
-            for event in ["proved", "lost", "claimed", "signed", "claim lost", "cancelled"] {
-                assert_eq!(order.step(order.expires, &table.event(event)), None, "{event}");
+            for event in [
+                "proved",
+                "lost",
+                "claimed",
+                "signed",
+                "claim lost",
+                "cancelled",
+            ] {
+                assert_eq!(
+                    order.step(order.expires, &table.event(event)),
+                    None,
+                    "{event}"
+                );
             }
-            let restored = order.step(order.expires, &OrderEvent::Restored).expect("it is real");
+            let restored = order
+                .step(order.expires, &OrderEvent::Restored)
+                .expect("it is real");
             assert_eq!(name_of(&restored), "valid");
         }
     }
@@ -225,16 +285,26 @@ fn an_order_is_ready_when_its_last_part_is_and_foreign_or_repeated_proofs_change
     let half = prove(&order, second).expect("it is one of its own");
     assert_eq!(half.state, OrderState::Pending);
     assert_eq!(prove(&half, second), None);
-    assert_eq!(prove(&half, first).map(|order| order.state), Some(OrderState::Ready));
+    assert_eq!(
+        prove(&half, first).map(|order| order.state),
+        Some(OrderState::Ready)
+    );
 }
 
 #[test]
 fn a_claim_that_is_lost_after_an_authorization_was_given_up_ends_the_order() {
     let table = Table::new();
     let claimed = table.in_state("processing");
-    let lost = claimed.step(BEGINNING, &table.event("lost")).expect("it is noted");
-    assert_eq!(lost.state, claimed.state, "the certificate that is being signed was earned");
-    let ended = lost.step(BEGINNING, &OrderEvent::ClaimLost).expect("it moves");
+    let lost = claimed
+        .step(BEGINNING, &table.event("lost"))
+        .expect("it is noted");
+    assert_eq!(
+        lost.state, claimed.state,
+        "the certificate that is being signed was earned"
+    );
+    let ended = lost
+        .step(BEGINNING, &OrderEvent::ClaimLost)
+        .expect("it moves");
     assert_eq!(name_of(&ended), "invalid");
 }
 
@@ -242,7 +312,10 @@ fn a_claim_that_is_lost_after_an_authorization_was_given_up_ends_the_order() {
 fn only_an_order_that_is_not_under_way_can_be_cancelled() {
     let table = Table::new();
     let actor = Actor::Account(table.order.account);
-    for (state, possible) in STATES.into_iter().zip([true, true, false, false, false, false]) {
+    for (state, possible) in STATES
+        .into_iter()
+        .zip([true, true, false, false, false, false])
+    {
         let cancelled = table.in_state(state).cancel(BEGINNING, actor);
         assert_eq!(cancelled.is_ok(), possible, "{state}");
     }

@@ -101,7 +101,7 @@ fn a_bad_value_in_a_file_is_named_too() {
         &["*.*.test"],
     );
     file("this is no TOML", &["chancery.toml"]);
-    file("[validation]\ntls_port = \"https\"\n", &["tls_port"]);
+    file("[store]\nurl = 1\n", &["store.url"]);
 }
 
 #[test]
