@@ -214,7 +214,7 @@ fn paged(path: &str, after: &str, filter: &str) -> String {
 
 fn show(server: &Server, told: &Value) {
     if server.json {
-        say(&told);
+        say(told);
         return;
     }
     if let Value::Object(members) = told {

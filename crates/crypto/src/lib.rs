@@ -9,7 +9,10 @@
 //! What this crate never does: parse ASN.1 or JSON, open files, or pick an algorithm from what a message
 //! claims — the algorithm follows from the key.
 
-#![deny(clippy::as_conversions, clippy::indexing_slicing, clippy::unwrap_used)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::as_conversions, clippy::indexing_slicing, clippy::unwrap_used)
+)]
 
 mod block;
 mod digest;

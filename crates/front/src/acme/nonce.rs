@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(spent.spend(spent_early), Redeemed::No, "spent stays spent");
         for _ in 0..2 * WINDOW {
             let counter = spent.issue();
-            if counter % 1009 == 0 {
+            if counter.is_multiple_of(1009) {
                 assert_eq!(spent.spend(counter), Redeemed::Yes);
                 assert_eq!(spent.spend(counter), Redeemed::No);
             }

@@ -223,7 +223,7 @@ pub(super) async fn open_work_is_what_is_under_way(open: Open<'_>) {
     drop(store);
     let store = open();
     let open_now = store.open_work().await.expect("answers");
-    assert_eq!(open_now.orders, [claimed.clone()]);
+    assert_eq!(open_now.orders.as_slice(), std::slice::from_ref(&claimed));
     let under_way = open_now.authorizations;
     assert_eq!(
         under_way.iter().map(|found| found.id).collect::<Vec<_>>(),

@@ -101,7 +101,7 @@ fn a_disk_too_small_for_a_first_run_is_told() {
 
 #[test]
 fn a_disk_that_fills_up_stops_issuance_but_not_revocation() {
-    let Some(disk) = Disk::of("24m") else { return };
+    let Some(disk) = Disk::of("64m") else { return };
     let mut authority = Authority::start_with(Setup::new().data(disk.join("data")));
     let issued_before;
     {
@@ -111,7 +111,7 @@ fn a_disk_that_fills_up_stops_issuance_but_not_revocation() {
         let order = account.ready_order(&["b.test"]);
         issued_before = authority.certificates().len();
         // Below the 5 % at which issuance stops, with room for revocations.
-        let filler = disk.fill_but(700 * 1024);
+        let filler = disk.fill_but(5 << 19);
         let refused = eventually("issuance stops", Duration::from_secs(30), || match account
             .try_order(&["c.test"])
         {
