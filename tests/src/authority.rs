@@ -251,6 +251,8 @@ impl Authority {
             .program
             .wait(END_WITHIN)
             .unwrap_or_else(|error| panic!("{error}"));
+        // No line is wanted: this waits until the last one was read.
+        running.program.wait_for_line(|_| false, END_WITHIN).ok();
         let text = |stream| {
             let lines = running.program.lines();
             let of_stream = lines.iter().filter(|line| line.stream == stream);

@@ -239,6 +239,7 @@ mod tests {
     fn package(name: &str, dependencies: &[(&str, Kind)]) -> Package {
         let folder = match short(name) {
             plain @ ("tests" | "bench" | "xtask") => plain.to_owned(),
+            "preload" => "bench/preload".to_owned(),
             other => format!("crates/{other}"),
         };
         Package {

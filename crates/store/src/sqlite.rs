@@ -323,6 +323,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_closed_store_is_one_whole_file() {
+        let folder = chancery_testkit::TempDir::new("store-closed").expect("a folder");
+        let path = folder.join("chancery.db");
+        let store = SqliteStore::open(SqliteOptions::new(&path)).expect("opens");
+        let mark =
+            chancery_authority::setting::Setting::journal_mark(chancery_pki::UnixTime(1), None, 1);
+        assert_eq!(
+            store.apply(mark).await,
+            Ok(chancery_authority::Outcome::Applied)
+        );
+        drop(store);
+        let log = std::fs::metadata(folder.join("chancery.db-wal"));
+        assert!(log.is_err() || log.is_ok_and(|log| log.len() == 0));
+        let alone = folder.join("copy.db");
+        std::fs::copy(&path, &alone).expect("copies");
+        let copy = SqliteStore::open(SqliteOptions::new(&alone)).expect("opens");
+        let name = chancery_authority::setting::SettingName::JournalMark;
+        assert!(copy.setting(name).await.expect("answers").is_some());
+    }
+
+    #[tokio::test]
     async fn g4_a_flipped_bit_is_damage_that_names_its_record() {
         let folder = chancery_testkit::TempDir::new("store-damage").expect("a folder");
         let path = folder.join("chancery.db");

@@ -1,6 +1,6 @@
 //! The thread that owns the write connection.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chancery_authority::audit::{AuditRecord, Block};
@@ -13,7 +13,7 @@ use super::write::{self, Written};
 use super::{SqliteOptions, unavailable};
 use crate::queue::{BATCH_MAX, Pending, Queue};
 
-/// Pages of log after which it is written back into the file: 32 MiB. Fewer means writing hot pages back more often; more
+/// Pages of log after which it is written back into the file: 16 MiB. Fewer means writing hot pages back more often; more
 /// means a longer replay at start.
 const CHECKPOINT_PAGES: i64 = 8192;
 
@@ -70,10 +70,11 @@ impl Writer {
             self.commit(&mut batch);
             self.checkpoint_if_long();
         }
-        // Leaves one whole file behind; the log alone would do as well.
-        let _ = self
-            .connection
-            .pragma_query(None, "wal_checkpoint", |_| Ok(()));
+        // Leaves one whole file and an empty log behind; a full log would do as well, so a failure costs nothing.
+        let emptied = self.checkpoint("truncate");
+        if let Err(error) = emptied {
+            tracing::warn!(reason = %unavailable(&error), "the store's log was left as it is");
+        }
     }
 
     fn commit(&mut self, batch: &mut Vec<Pending>) {
@@ -154,28 +155,26 @@ impl Writer {
         }
     }
 
+    /// Counts what is not written back yet. The length of the log's file says nothing: it stays what it once was.
     fn checkpoint_if_long(&self) {
-        let log = self.path.with_file_name(wal_name(&self.path));
-        let Ok(length) = std::fs::metadata(log).map(|metadata| metadata.len()) else {
-            return;
-        };
-        if i64::try_from(length / 4096).unwrap_or(i64::MAX) < CHECKPOINT_PAGES {
-            return;
+        match self.checkpoint("noop") {
+            Ok((log, written_back)) if log - written_back < CHECKPOINT_PAGES => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(reason = %unavailable(&error), "the length of the store's log is not known");
+            }
         }
-        let done = self
-            .connection
-            .pragma_query(None, "wal_checkpoint", |_| Ok(()));
-        if let Err(error) = done {
+        if let Err(error) = self.checkpoint("passive") {
             tracing::warn!(reason = %unavailable(&error), "the store's log could not be written back yet");
         }
     }
-}
 
-fn wal_name(path: &Path) -> String {
-    format!(
-        "{}-wal",
-        path.file_name().unwrap_or_default().to_string_lossy()
-    )
+    /// Pages in the log, and how many of them are in the file too.
+    fn checkpoint(&self, mode: &str) -> rusqlite::Result<(i64, i64)> {
+        self.connection
+            .prepare_cached(&format!("pragma wal_checkpoint({mode})"))?
+            .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+    }
 }
 
 fn last_block(connection: &Connection, node: u8) -> rusqlite::Result<Option<Block>> {

@@ -140,7 +140,8 @@ fn storm(
             let said = sentences(&told);
             assert!(
                 matches!(said.as_slice(), [one] if one.contains("signer") && one.contains("start again")),
-                "one sentence about the signer: {said:?}"
+                "one sentence about the signer: {said:?} in\n{}",
+                told.stderr
             );
         } else {
             authority.kill9();

@@ -11,6 +11,10 @@ use chancery_tests::{Authority, Lost, Setup, csr_for, eventually, new_key, skip}
 
 use super::ended_with;
 
+/// What is left of 64 MB when issuance has to stop (at 5 %): room for revocations, and for the orders that come until the
+/// server looks at its disk again.
+const OCTETS_LEFT: u64 = 5 << 19;
+
 /// A small disk of one's own.
 struct Disk {
     folder: TempDir,
@@ -110,8 +114,7 @@ fn a_disk_that_fills_up_stops_issuance_but_not_revocation() {
         let first = account.issue(&["a.test"]);
         let order = account.ready_order(&["b.test"]);
         issued_before = authority.certificates().len();
-        // Below the 5 % at which issuance stops, with room for revocations.
-        let filler = disk.fill_but(5 << 19);
+        let filler = disk.fill_but(OCTETS_LEFT);
         let refused = eventually("issuance stops", Duration::from_secs(30), || match account
             .try_order(&["c.test"])
         {
