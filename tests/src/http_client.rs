@@ -75,12 +75,15 @@ impl Http {
             .expect("TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
+        let mut sockets = HttpConnector::new();
+        sockets.enforce_http(false);
+        sockets.set_nodelay(true);
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(config)
             .https_or_http();
         let connector = match version {
-            Version::One => connector.enable_http1().build(),
-            Version::Two => connector.enable_http2().build(),
+            Version::One => connector.enable_http1().wrap_connector(sockets),
+            Version::Two => connector.enable_http2().wrap_connector(sockets),
         };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.http2_only(version == Version::Two);

@@ -123,3 +123,15 @@ pub fn crl_text(authority: &Authority, crl: &Crl) -> String {
     let path = path.to_str().expect("a plain path");
     must(&["crl", "-inform", "DER", "-noout", "-text", "-in", path])
 }
+
+/// The elements of any DER as `openssl asn1parse` prints them, one a line.
+///
+/// # Panics
+/// When it does not parse.
+#[must_use]
+pub fn der_structure(authority: &Authority, der: &[u8]) -> String {
+    let path = authority.scratch("looked-at.der");
+    std::fs::write(&path, der).expect("a file in the test's folder");
+    let path = path.to_str().expect("a plain path");
+    must(&["asn1parse", "-inform", "DER", "-in", path])
+}

@@ -1,7 +1,7 @@
 //! The audit trail: who did what to what, chained per node (design §8).
 //!
 //! The store seals the records of one commit into one [`Block`]; each block carries the digest of the one before, so
-//! that nothing can be changed, taken out or put in between without [`verify`] naming the place.
+//! that nothing can be changed, taken out or put in between without [`Walk`] naming the place.
 
 use chancery_crypto::{Digest32, sha256};
 use chancery_pki::UnixTime;

@@ -15,6 +15,8 @@
 //! A new kind of challenge is a variant of `ChallengeKind`, a row in [`gateway::Gateway::methods_for`] and a file in the
 //! `prover` crate; the compiler finds the rest.
 //!
+//! `world` (a feature, for tests here and above) is a small authority whose key is at hand, and [`Change`]s applied to maps.
+//!
 //! What this crate never does: open a socket or a file, read a clock, draw randomness, speak HTTP or SQL, wait.
 
 pub mod account;

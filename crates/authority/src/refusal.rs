@@ -130,7 +130,7 @@ pub enum NameRefusal {
     NotAllowed,
 }
 
-/// The answer of [`crate::authorize`]. It says nothing about whether the object exists.
+/// The answer of [`crate::authorize()`]. It says nothing about whether the object exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// An account asked for what belongs to another, or for what does not exist: the same answer.

@@ -4,11 +4,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
 /// Present while the first run is under way; what is there beside it is not whole.
 const UNFINISHED: &str = "first-run.unfinished";
+
+/// How long the lock may be held by the remains of a killed process.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
+/// Pause between two tries.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A data folder that this process alone has.
 #[derive(Debug)]
@@ -72,7 +79,7 @@ impl DataFolder {
             .mode(0o600)
             .open(path.join("lock"))
             .map_err(io)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| DataError::Taken {
+        lock_soon(&lock).map_err(|_| DataError::Taken {
             path: path.to_owned(),
         })?;
         let path = path.canonicalize().map_err(io)?;
@@ -184,6 +191,20 @@ impl DataFolder {
     }
 }
 
+/// Takes the lock. A process that was killed while it started its signer leaves a copy of the lock in the child until that
+/// has become another program, a moment later.
+fn lock_soon(lock: &File) -> rustix::io::Result<()> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(LOCK_AGAIN);
+            }
+            taken => return taken,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +220,16 @@ mod tests {
         let (temp, _folder) = folder();
         let second = DataFolder::take(&temp.path().join("data"), "chancery.db");
         assert!(matches!(second, Err(DataError::Taken { .. })));
+    }
+
+    #[test]
+    fn a_lock_that_goes_in_a_moment_is_waited_for() {
+        let (temp, folder) = folder();
+        let path = temp.path().join("data");
+        let second = std::thread::spawn(move || DataFolder::take(&path, "chancery.db").is_ok());
+        std::thread::sleep(LOCK_AGAIN * 5);
+        drop(folder);
+        assert!(second.join().expect("no panic"));
     }
 
     #[test]

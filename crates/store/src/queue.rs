@@ -85,6 +85,14 @@ impl Queue {
         }
     }
 
+    /// Accepts nothing more and lets go of what waits: nobody is left to take it.
+    pub(crate) fn abandon(&self) {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.closed = true;
+        lanes.urgent.clear();
+        lanes.ordinary.clear();
+    }
+
     /// Accepts nothing more; the writer ends when it has drained the lanes.
     pub(crate) fn close(&self) {
         self.lanes

@@ -16,7 +16,7 @@ use chancery_authority::{
     AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
     StoreError,
 };
-use chancery_pki::{RevokedEntry, Serial, UnixTime};
+use chancery_pki::{RevocationReason, RevokedEntry, Serial, UnixTime};
 use minicbor::Decode;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
@@ -28,6 +28,41 @@ pub(super) fn setting_key(name: SettingName) -> i64 {
         SettingName::UrlKey => 1,
         SettingName::JournalMark => 2,
     }
+}
+
+/// Where a block of the audit trail lies.
+pub(super) fn audit_position(node: u8, sequence: i64) -> i64 {
+    (i64::from(node) << SEQUENCE_BITS) | sequence.clamp(0, (1 << SEQUENCE_BITS) - 1)
+}
+
+/// Blocks of one node: at ten thousand a second they last for centuries.
+const SEQUENCE_BITS: u32 = 48;
+
+/// An order; its body lies elsewhere while its signature is under way.
+const ORDER: &str = "select id, case open when 0 then body \
+                     else (select claim.body from order_claim claim where claim.id = orders.id) end from orders";
+
+/// What a CRL lists, read from an index alone.
+const REVOKED: &str = "select serial, revoked_at, revocation_reason from certificate indexed by certificate_revoked \
+                       where issuer = ?1 and shard = ?2 and not_after >= ?3 and revoked_at is not null order by serial";
+
+fn revoked_entry(
+    serial: [u8; 20],
+    at: i64,
+    reason: Option<i64>,
+) -> Result<RevokedEntry, StoreError> {
+    let damaged = || StoreError::Damaged {
+        what: "the entry of a revoked certificate".to_owned(),
+    };
+    let reason = match reason {
+        None => None,
+        Some(code) => Some(RevocationReason::from_code(code).ok_or_else(damaged)?),
+    };
+    Ok(RevokedEntry {
+        serial: Serial::from_bytes(&serial).map_err(|_| damaged())?,
+        at: UnixTime(at),
+        reason,
+    })
 }
 
 fn find<T: for<'b> Decode<'b, ()>>(
@@ -86,14 +121,14 @@ impl SqliteStore {
         &'a self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Answer<'a, T> {
-        Box::pin(ready(read(&self.readers.borrow())))
+        Box::pin(ready(read(&self.points.borrow())))
     }
 
     fn listing<'a, T: Send + 'static>(
         &'a self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Answer<'a, T> {
-        let readers: Arc<Readers> = Arc::clone(&self.readers);
+        let readers: Arc<Readers> = Arc::clone(&self.lists);
         Box::pin(async move {
             tokio::task::spawn_blocking(move || read(&readers.borrow()))
                 .await
@@ -129,19 +164,12 @@ impl Store for SqliteStore {
     }
 
     fn order(&self, id: OrderId) -> Answer<'_, Option<Order>> {
-        self.point(|db| {
-            find(
-                db,
-                "order",
-                "select id, body from orders where id = ?1",
-                [id.0],
-            )
-        })
+        self.point(|db| find(db, "order", &format!("{ORDER} where id = ?1"), [id.0]))
     }
 
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
-        let sql = "select id, body from orders where id > ?1 order by id limit ?2";
-        self.listing(move |db| list(db, "order", sql, params![page.after, limit(page)]))
+        let sql = format!("{ORDER} where id > ?1 order by id limit ?2");
+        self.listing(move |db| list(db, "order", &sql, params![page.after, limit(page)]))
     }
 
     fn authorization(&self, id: AuthorizationId) -> Answer<'_, Option<Authorization>> {
@@ -193,23 +221,17 @@ impl Store for SqliteStore {
         shard: u16,
         listed_from: UnixTime,
     ) -> Answer<'_, Vec<RevokedEntry>> {
-        let sql = "select id, body from certificate indexed by certificate_revoked \
-                   where issuer = ?1 and shard = ?2 and not_after >= ?3 and status <> 0 order by serial";
         self.listing(move |db| {
             let mut statement = db
-                .prepare_cached(sql)
+                .prepare_cached(REVOKED)
                 .map_err(|error| unavailable(&error))?;
             let rows = statement
                 .query_map(params![issuer.0, shard, listed_from.0], |row| {
-                    Ok(decode_row::<Certificate>("certificate", row))
+                    Ok(revoked_entry(row.get(0)?, row.get(1)?, row.get(2)?))
                 })
                 .map_err(|error| unavailable(&error))?;
-            let mut entries = Vec::new();
-            for row in rows {
-                let certificate = row.map_err(|error| unavailable(&error))??;
-                entries.extend(certificate.crl_entry());
-            }
-            Ok(entries)
+            rows.map(|row| row.map_err(|error| unavailable(&error))?)
+                .collect()
         })
     }
 
@@ -229,7 +251,7 @@ impl Store for SqliteStore {
 
     fn open_work(&self) -> Answer<'_, OpenWork> {
         self.listing(|db| {
-            let orders = "select id, body from orders where open = 1 order by id";
+            let orders = "select id, body from order_claim order by id";
             let authorizations = "select id, body from authorization where open = 1 order by id";
             Ok(OpenWork {
                 orders: list(db, "order", orders, [])?,
@@ -240,13 +262,14 @@ impl Store for SqliteStore {
 
     fn audit(&self, node: u8, after: i64, limit: u16) -> Answer<'_, Vec<Block>> {
         let sql = "select sequence, previous, body from audit \
-                   where node = ?1 and sequence > ?2 order by sequence limit ?3";
+                   where position > ?1 and position <= ?2 order by position limit ?3";
+        let (above, last) = (audit_position(node, after), audit_position(node, i64::MAX));
         self.listing(move |db| {
             let mut statement = db
                 .prepare_cached(sql)
                 .map_err(|error| unavailable(&error))?;
             let rows = statement
-                .query_map(params![node, after, limit], |row| {
+                .query_map(params![above, last, limit], |row| {
                     let (sequence, previous, body) = (row.get(0)?, row.get(1)?, row.get(2)?);
                     Ok(Block {
                         node,
@@ -278,4 +301,42 @@ impl Store for SqliteStore {
 
 fn limit(page: Page) -> u16 {
     page.limit.min(Page::LIMIT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listing that sorts or scans is quick until there are a million.
+    #[test]
+    fn listings_walk_an_index_in_its_order() {
+        let mut connection = Connection::open_in_memory().expect("opens");
+        super::super::migrate::to_newest(&mut connection, std::path::Path::new("memory"))
+            .expect("migrates");
+        let plan = |sql: &str| -> String {
+            let mut statement = connection
+                .prepare(&format!("explain query plan {sql}"))
+                .expect("a statement");
+            let none = rusqlite::params_from_iter(vec![0; statement.parameter_count()]);
+            let rows = statement
+                .query_map(none, |row| row.get::<_, String>(3))
+                .expect("a plan");
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+                .expect("a plan")
+                .join("; ")
+        };
+        let revoked = plan(REVOKED);
+        assert!(
+            revoked.contains("COVERING INDEX certificate_revoked"),
+            "{revoked}"
+        );
+        let orders = plan(&format!("{ORDER} where id > ?1 order by id limit ?2"));
+        assert!(
+            orders.contains("SEARCH orders USING INTEGER PRIMARY KEY"),
+            "{orders}"
+        );
+        for listing in [&revoked, &orders] {
+            assert!(!listing.contains("TEMP B-TREE"), "{listing}");
+        }
+    }
 }

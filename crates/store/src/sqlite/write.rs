@@ -5,7 +5,8 @@ use chancery_authority::authorization::{Authorization, AuthorizationState, Chall
 use chancery_authority::certificate::{Certificate, CertificateStatus};
 use chancery_authority::change::{Expect, Record, Write};
 use chancery_authority::order::{Order, OrderState};
-use rusqlite::{Connection, ErrorCode, ToSql, params};
+use chancery_pki::RevocationReason;
+use rusqlite::{Connection, ToSql, ffi, params};
 
 use crate::record::encode;
 
@@ -134,7 +135,7 @@ fn order(
         | OrderState::Invalid { .. }
         | OrderState::Cancelled => (false, None),
     };
-    match expect {
+    let written = match expect {
         Expect::Absent => insert(
             connection,
             "insert into orders (id, version, node, epoch, account, open, verdict, profile_hash, body) \
@@ -150,11 +151,11 @@ fn order(
                 body
             ],
         ),
-        // The hash stays when the claim has become a certificate.
+        // The hash stays when the claim has become a certificate, and the body while there is a claim.
         Expect::Version(from) => update(
             connection,
-            "update orders set version = ?3, open = ?4, verdict = ?5, profile_hash = coalesce(?6, profile_hash), body = ?7 \
-             where id = ?1 and version = ?2",
+            "update orders set version = ?3, open = ?4, verdict = ?5, profile_hash = coalesce(?6, profile_hash), \
+             body = case ?4 when 0 then ?7 else body end where id = ?1 and version = ?2",
             params![
                 order.id.0,
                 from,
@@ -165,7 +166,21 @@ fn order(
                 body
             ],
         ),
+    }?;
+    if written {
+        let claim = "insert or replace into order_claim (id, body) values (?1, ?2)";
+        let no_claim = "delete from order_claim where id = ?1";
+        match (open, expect) {
+            (true, _) => connection
+                .prepare_cached(claim)?
+                .execute(params![order.id.0, body])?,
+            (false, Expect::Version(_)) => {
+                connection.prepare_cached(no_claim)?.execute([order.id.0])?
+            }
+            (false, Expect::Absent) => 0,
+        };
     }
+    Ok(written)
 }
 
 fn authorization(
@@ -206,12 +221,18 @@ fn certificate(
         CertificateStatus::Revoked { .. } => 1,
         CertificateStatus::Orphaned { .. } => 2,
     };
+    // Beside the body, so that a CRL is read from an index alone.
+    let entry = certificate.crl_entry();
+    let revoked_at = entry.map(|entry| entry.at.0);
+    let reason = entry
+        .and_then(|entry| entry.reason)
+        .map(RevocationReason::code);
     match expect {
         Expect::Absent => insert(
             connection,
-            "insert into certificate \
-             (id, version, node, epoch, issuer, serial, shard, status, not_after, profile_hash, body) \
-             values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "insert into certificate (id, version, node, epoch, issuer, serial, shard, status, not_after, \
+             revoked_at, revocation_reason, profile_hash, body) \
+             values (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             params![
                 certificate.id.0,
                 certificate.version,
@@ -221,6 +242,8 @@ fn certificate(
                 certificate.shard,
                 status,
                 certificate.not_after.0,
+                revoked_at,
+                reason,
                 certificate.profile_hash,
                 body
             ],
@@ -228,25 +251,47 @@ fn certificate(
         // Serial, issuer and shard never change.
         Expect::Version(from) => update(
             connection,
-            "update certificate set version = ?3, status = ?4, body = ?5 where id = ?1 and version = ?2",
-            params![certificate.id.0, from, certificate.version, status, body],
+            "update certificate set version = ?3, status = ?4, revoked_at = ?5, revocation_reason = ?6, body = ?7 \
+             where id = ?1 and version = ?2",
+            params![
+                certificate.id.0,
+                from,
+                certificate.version,
+                status,
+                revoked_at,
+                reason,
+                body
+            ],
         ),
     }
 }
 
 /// An insert that meets an existing key is a conflict, not an error.
 fn insert(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+    execute(connection, sql, values).map(|rows| rows.is_some())
+}
+
+/// So is an update that would give a record another's unique key.
+fn update(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
+    execute(connection, sql, values).map(|rows| rows == Some(1))
+}
+
+/// Rows written; `None` where a unique key is taken. Any other broken constraint is a fault of ours, and an error.
+fn execute(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+) -> rusqlite::Result<Option<usize>> {
+    const TAKEN: [i32; 3] = [
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+        ffi::SQLITE_CONSTRAINT_ROWID,
+        ffi::SQLITE_CONSTRAINT_UNIQUE,
+    ];
     match connection.prepare_cached(sql)?.execute(values) {
-        Ok(_) => Ok(true),
-        Err(rusqlite::Error::SqliteFailure(error, _))
-            if error.code == ErrorCode::ConstraintViolation =>
-        {
-            Ok(false)
+        Ok(rows) => Ok(Some(rows)),
+        Err(rusqlite::Error::SqliteFailure(error, _)) if TAKEN.contains(&error.extended_code) => {
+            Ok(None)
         }
         Err(error) => Err(error),
     }
-}
-
-fn update(connection: &Connection, sql: &str, values: &[&dyn ToSql]) -> rusqlite::Result<bool> {
-    Ok(connection.prepare_cached(sql)?.execute(values)? == 1)
 }

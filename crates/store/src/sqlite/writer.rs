@@ -1,14 +1,16 @@
 //! The thread that owns the write connection.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chancery_authority::audit::{AuditRecord, Block};
 use chancery_authority::store::{DiskSpace, Lane};
 use chancery_authority::{Outcome, StoreError};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, ffi, params};
 
 use super::disk::DiskWatch;
+use super::load::audit_position;
 use super::write::{self, Written};
 use super::{SqliteOptions, unavailable};
 use crate::queue::{BATCH_MAX, Pending, Queue};
@@ -59,8 +61,17 @@ impl Writer {
         })
     }
 
-    /// Works until the queue is closed and drained.
-    pub(super) fn run(mut self, queue: &Queue) {
+    /// Works until the queue is closed and drained. A fault of ours on the way ends the process as a failed commit does:
+    /// without a writer nothing can be promised any more.
+    pub(super) fn run(self, queue: &Queue) {
+        let on_fatal = self.on_fatal;
+        if catch_unwind(AssertUnwindSafe(move || self.work(queue))).is_err() {
+            queue.abandon();
+            (on_fatal.0)("its writer met a fault of its own");
+        }
+    }
+
+    fn work(mut self, queue: &Queue) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             queue.take(&mut batch);
@@ -126,22 +137,32 @@ impl Writer {
         let mut head = self.head;
         if !audit.is_empty() {
             let block = Block::seal(self.node, head.0 + 1, head.1, &audit);
+            let position = audit_position(self.node, block.sequence);
             self.connection
-                .prepare_cached("insert into audit (node, sequence, epoch, previous, body) values (?1, ?2, 0, ?3, ?4)")?
-                .execute(params![self.node, block.sequence, block.previous, block.body])?;
+                .prepare_cached(
+                    "insert into audit (position, node, sequence, epoch, previous, body) values (?1, ?2, ?3, 0, ?4, ?5)",
+                )?
+                .execute(params![position, self.node, block.sequence, block.previous, block.body])?;
             head = (block.sequence, block.digest());
         }
         self.connection.prepare_cached("commit")?.execute([])?;
         Ok(head)
     }
 
-    /// A full disk is survivable: SQLite has undone the transaction and says so. Anything else may have left the log in a
-    /// state that nobody knows, and only a fresh start can tell (failures G3).
+    /// A full disk is survivable: SQLite has undone the transaction and says so. So is a transaction that could not begin,
+    /// because another program has the file. Anything else may have left the log in a state that nobody knows, and only a
+    /// fresh start can tell (failures G3).
     fn undo(&self, error: &rusqlite::Error) -> StoreError {
-        let full = matches!(
-            error,
-            rusqlite::Error::SqliteFailure(failure, _) if failure.code == ErrorCode::DiskFull
-        );
+        let (code, extended) = match error {
+            rusqlite::Error::SqliteFailure(failure, _) => (failure.code, failure.extended_code),
+            _ => (ErrorCode::Unknown, 0),
+        };
+        // The log's index grows too, and says in its own way that there is no room.
+        let full = code == ErrorCode::DiskFull || extended == ffi::SQLITE_IOERR_SHMSIZE;
+        if code == ErrorCode::DatabaseBusy && self.connection.is_autocommit() {
+            tracing::warn!("another program holds the store's write lock");
+            return StoreError::Busy;
+        }
         if !full {
             (self.on_fatal.0)(&format!("{}: {error}", self.path.display()));
         }
@@ -180,8 +201,8 @@ impl Writer {
 fn last_block(connection: &Connection, node: u8) -> rusqlite::Result<Option<Block>> {
     connection
         .query_row(
-            "select sequence, previous, body from audit where node = ?1 order by sequence desc limit 1",
-            params![node],
+            "select sequence, previous, body from audit where position between ?1 and ?2 order by position desc limit 1",
+            params![audit_position(node, 0), audit_position(node, i64::MAX)],
             |row| Ok(Block { node, sequence: row.get(0)?, previous: row.get(1)?, body: row.get(2)? }),
         )
         .optional()

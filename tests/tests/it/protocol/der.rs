@@ -33,46 +33,64 @@ fn nested() -> Vec<u8> {
     der
 }
 
-fn corpus() -> Vec<(String, Vec<u8>)> {
+/// An element that stands first: its header and its content, and what comes behind.
+fn first_element(der: &[u8]) -> (usize, &[u8], &[u8]) {
+    let (header, len) = match der[1] {
+        short @ 0..=0x7f => (2, usize::from(short)),
+        0x81 => (3, usize::from(der[2])),
+        _ => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+    };
+    let (element, rest) = der.split_at(header + len);
+    (header, &element[header..], rest)
+}
+
+/// What is broken whatever it was meant to be.
+fn shapeless() -> Vec<(String, Vec<u8>)> {
+    let long_length = |octets: usize| {
+        let first = 0x80 | u8::try_from(octets).expect("a short length");
+        [vec![0x30, first], vec![0xff; octets]].concat()
+    };
+    [
+        ("nested, definite", nested()),
+        ("10,000 nested, indefinite", [0x30, 0x80].repeat(10_000)),
+        ("10,000 nested sets", [0x31, 0x80].repeat(10_000)),
+        ("length 2^32-1", long_length(4)),
+        ("length 2^64-1", long_length(8)),
+        ("length of 127 octets", long_length(127)),
+        ("a high tag", [vec![0x3f], vec![0xff; 200]].concat()),
+        ("zeros", vec![0; CSR_BYTES]),
+        ("ones", vec![0xff; CSR_BYTES]),
+        ("too long", vec![0x30; CSR_BYTES + 1]),
+        ("an empty sequence", vec![0x30, 0]),
+        ("PEM", b"-----BEGIN CERTIFICATE REQUEST-----\n".to_vec()),
+    ]
+    .map(|(case, der)| (case.to_owned(), der))
+    .into()
+}
+
+/// What a good request becomes by one change.
+fn changed() -> Vec<(String, Vec<u8>)> {
     let good = csr_for(&new_key(), &["a.test"]);
-    let mut cases: Vec<(String, Vec<u8>)> = vec![
-        ("nested, definite".into(), nested()),
+    let (header, content, rest) = first_element(&good);
+    assert!(rest.is_empty(), "a request is one element");
+    let minimal = good[1..header].to_vec();
+    let long = match minimal.as_slice() {
+        [len] => vec![0x81, *len],
+        [_, len] => vec![0x82, 0, *len],
+        [_, high, low] => vec![0x83, 0, *high, *low],
+        other => panic!("a length of at most two octets: {other:?}"),
+    };
+    let mut cases = vec![
         (
-            "10,000 nested, indefinite".into(),
-            [0x30, 0x80].repeat(10_000),
-        ),
-        ("10,000 nested sets".into(), [0x31, 0x80].repeat(10_000)),
-        (
-            "indefinite length".into(),
-            [&[0x30, 0x80][..], &good[4..], &[0, 0]].concat(),
-        ),
-        (
-            "length 2^32-1".into(),
-            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
-        ),
-        (
-            "length 2^64-1".into(),
-            [&[0x30, 0x88][..], &[0xff; 8]].concat(),
+            "indefinite length".to_owned(),
+            [&[0x30, 0x80], content, &[0, 0]].concat(),
         ),
         (
-            "length of 127 octets".into(),
-            [&[0x30, 0xff][..], &[0xff; 127]].concat(),
+            "length that is not minimal".to_owned(),
+            [&[0x30], &long[..], content].concat(),
         ),
-        (
-            "length that is not minimal".into(),
-            [&[0x30, 0x83, 0][..], &good[2..]].concat(),
-        ),
-        ("an octet behind".into(), [&good[..], &[0]].concat()),
-        ("two requests".into(), [&good[..], &good].concat()),
-        ("a high tag".into(), [&[0x3f][..], &[0xff; 200]].concat()),
-        ("zeros".into(), vec![0; CSR_BYTES]),
-        ("ones".into(), vec![0xff; CSR_BYTES]),
-        ("too long".into(), vec![0x30; CSR_BYTES + 1]),
-        ("an empty sequence".into(), vec![0x30, 0]),
-        (
-            "PEM".into(),
-            b"-----BEGIN CERTIFICATE REQUEST-----\n".to_vec(),
-        ),
+        ("an octet behind".to_owned(), [&good[..], &[0]].concat()),
+        ("two requests".to_owned(), [&good[..], &good].concat()),
     ];
     for end in (0..good.len()).step_by(7) {
         cases.push((format!("cut at {end}"), good[..end].to_vec()));
@@ -82,20 +100,24 @@ fn corpus() -> Vec<(String, Vec<u8>)> {
         changed[at] ^= 0x81;
         cases.push((format!("octet {at} changed"), changed));
     }
-    // The signature is the last element: a BIT STRING of 0, 1 and "8 unused bits" octets.
-    let signature = good
-        .windows(2)
-        .rposition(|pair| pair[0] == 0x03)
-        .expect("a BIT STRING");
+    // The signature is the third element: a BIT STRING without octets, without bits, with eight unused ones.
+    let (_, _, behind_info) = first_element(content);
+    let (_, _, signature) = first_element(behind_info);
+    assert_eq!(signature[0], 0x03, "a BIT STRING");
+    let signed = &content[..content.len() - signature.len()];
     for (what, bits) in [
-        ("none", &[3, 0][..]),
+        ("nothing", &[3, 0][..]),
         ("empty", &[3, 1, 0]),
         ("odd", &[3, 2, 8, 0]),
     ] {
-        let body = [&good[4..signature], bits].concat();
+        let body = [signed, bits].concat();
         cases.push((format!("a signature that is {what}"), definite(body)));
     }
     cases
+}
+
+fn corpus() -> Vec<(String, Vec<u8>)> {
+    [shapeless(), changed()].concat()
 }
 
 #[test]
