@@ -240,6 +240,27 @@ impl Authority {
         self.killed = Some(running.program);
     }
 
+    /// Lets the server die at a named place (`before-OrderClaimed@3`, `after-signed`) once it is started.
+    pub fn die_at(&mut self, place: Option<&str>) {
+        let place = place.map(str::to_owned);
+        self.setup
+            .environment
+            .insert("CHANCERY_FAILPOINT".to_owned(), place);
+    }
+
+    /// Waits for a server that dies by itself.
+    ///
+    /// # Panics
+    /// When it goes on, or ends as if nothing were wrong.
+    pub fn wait_for_death(&mut self) {
+        let running = self.running.take().expect("it is running");
+        let status = running.program.wait(END_WITHIN).unwrap_or_else(|error| {
+            panic!("{error}; only `cargo xtask test` builds programs with places to die at")
+        });
+        assert!(!status.success(), "it ended with {status}");
+        self.killed = Some(running.program);
+    }
+
     /// Kills the signer alone and waits for what the server makes of it: it has to end.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chancery_authority::account::AccountStatus;
+use chancery_authority::account::Owner;
 use chancery_authority::gateway::{Gateway, NameRules};
 use chancery_authority::issuance::{Finalize, KeyUse, claim, record};
 use chancery_authority::issuer::LiveIssuer;
@@ -136,9 +136,9 @@ impl World {
             now,
             order: &order,
             authorizations: &authorizations,
-            account: AccountStatus::Valid,
+            owner: Owner::AUTHORITY,
             csr: &self.csr,
-            key_use: KeyUse::Unknown,
+            key_use: KeyUse::NotOf(Vec::new()),
             profile,
             issuer: &self.issuer,
             random,

@@ -6,7 +6,7 @@ use chancery_pki::UnixTime;
 use minicbor::{Decode, Encode};
 
 use crate::audit::Actor;
-use crate::change::{Change, Record};
+use crate::change::{Change, Need, Record};
 use crate::gateway::Gateway;
 use crate::id::AccountId;
 use crate::refusal::Refusal;
@@ -75,6 +75,49 @@ pub enum AccountStatus {
     /// An operator ended it.
     #[n(2)]
     Revoked,
+}
+
+/// The account that a decision is made for, as it was seen: if it has changed when the change is applied, that conflicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    pub(crate) id: AccountId,
+    pub(crate) status: AccountStatus,
+    version: Option<u32>,
+}
+
+impl Owner {
+    /// The authority itself, which has no account.
+    pub const AUTHORITY: Self = Self {
+        id: AccountId::AUTHORITY,
+        status: AccountStatus::Valid,
+        version: None,
+    };
+
+    /// An account in good standing of which nothing is stored: for worlds without accounts.
+    #[cfg(any(test, feature = "world"))]
+    #[must_use]
+    pub const fn unstored(id: AccountId, status: AccountStatus) -> Self {
+        Self {
+            id,
+            status,
+            version: None,
+        }
+    }
+
+    pub(crate) fn need(self) -> Option<Need> {
+        let id = self.id;
+        self.version.map(|version| Need::Account { id, version })
+    }
+}
+
+impl From<&Account> for Owner {
+    fn from(account: &Account) -> Self {
+        Self {
+            id: account.id,
+            status: account.status,
+            version: Some(account.version),
+        }
+    }
 }
 
 /// What a client says of a new account, checked by the gateway for form.

@@ -7,12 +7,12 @@
 use chancery_pki::UnixTime;
 use minicbor::{Decode, Encode};
 
-use crate::account::Account;
+use crate::account::{Account, KeyTag, Owner};
 use crate::audit::{Actor, AuditRecord};
 use crate::authorization::Authorization;
 use crate::certificate::Certificate;
 use crate::crl::CrlState;
-use crate::id::{CertificateId, OrderId};
+use crate::id::{AccountId, CertificateId, OrderId};
 use crate::issuer::Issuer;
 use crate::order::Order;
 use crate::setting::Setting;
@@ -114,9 +114,24 @@ pub struct Write {
     pub expect: Expect,
 }
 
+/// What must hold besides, of records that the change does not write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// This account is there at this version: what it may do was decided on how it was.
+    Account {
+        /// Which one.
+        id: AccountId,
+        /// Its version when the decision was made.
+        version: u32,
+    },
+    /// No account has this key.
+    NoAccountWith(KeyTag),
+}
+
 /// A change that happens whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    needs: Vec<Need>,
     writes: Vec<Write>,
     audit: AuditRecord,
 }
@@ -152,6 +167,12 @@ impl Change {
         &self.writes
     }
 
+    /// What must hold for the writes to happen, beside what each expects of its own record.
+    #[must_use]
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
     /// The audit record that goes into the same transaction.
     #[must_use]
     pub fn audit(&self) -> &AuditRecord {
@@ -166,9 +187,15 @@ impl Change {
 
     fn new(now: UnixTime, actor: Actor, kind: ChangeKind, object: i64, writes: Vec<Write>) -> Self {
         Self {
+            needs: Vec::new(),
             writes,
             audit: AuditRecord::new(now, actor, kind, object),
         }
+    }
+
+    fn needing(mut self, needs: impl IntoIterator<Item = Need>) -> Self {
+        self.needs.extend(needs);
+        self
     }
 
     fn noting(mut self, note: impl Into<String>) -> Self {
@@ -218,6 +245,7 @@ impl Change {
 
     pub(crate) fn order_created(
         now: UnixTime,
+        owner: Owner,
         order: Order,
         authorizations: Vec<Authorization>,
     ) -> Self {
@@ -226,7 +254,7 @@ impl Change {
         let mut writes = Vec::with_capacity(1 + authorizations.len());
         writes.push(absent(order));
         writes.extend(authorizations.into_iter().map(absent));
-        Self::new(now, actor, ChangeKind::OrderCreated, id, writes)
+        Self::new(now, actor, ChangeKind::OrderCreated, id, writes).needing(owner.need())
     }
 
     pub(crate) fn authorization_moved(
@@ -253,7 +281,13 @@ impl Change {
         Self::new(now, actor, kind, id, writes)
     }
 
-    pub(crate) fn order_claimed(now: UnixTime, from: u32, next: Order, note: String) -> Self {
+    pub(crate) fn order_claimed(
+        now: UnixTime,
+        needs: impl IntoIterator<Item = Need>,
+        from: u32,
+        next: Order,
+        note: String,
+    ) -> Self {
         let (id, actor) = (next.id.0, Actor::Account(next.account));
         Self::new(
             now,
@@ -262,6 +296,7 @@ impl Change {
             id,
             vec![replacing(from, next)],
         )
+        .needing(needs)
         .noting(note)
     }
 
@@ -388,6 +423,7 @@ impl Change {
     #[must_use]
     pub fn refused_order(now: UnixTime, actor: Actor, order: OrderId, why: String) -> Self {
         Self {
+            needs: Vec::new(),
             writes: Vec::new(),
             audit: AuditRecord::refused_order(now, actor, order, why),
         }

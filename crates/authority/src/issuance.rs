@@ -11,10 +11,10 @@ use chancery_pki::lint::lint_leaf;
 use chancery_pki::tbs::{self, assemble};
 use chancery_pki::{Csr, KeyClass, LeafRequest, Linted, Profile, San, Serial, Tbs, UnixTime};
 
-use crate::account::AccountStatus;
+use crate::account::{AccountStatus, KeyTag, Owner};
 use crate::authorization::Authorization;
 use crate::certificate::{Certificate, CertificateStatus};
-use crate::change::Change;
+use crate::change::{Change, Need};
 use crate::effect::{Decision, Effect};
 use crate::id::{AccountId, CertificateId, OrderId};
 use crate::issuer::LiveIssuer;
@@ -30,8 +30,8 @@ pub struct Finalize<'a> {
     pub order: &'a Order,
     /// Its authorizations, as stored.
     pub authorizations: &'a [Arc<Authorization>],
-    /// Whether the order's account may act.
-    pub account: AccountStatus,
+    /// The order's account.
+    pub owner: Owner,
     /// The request, whose signature was verified.
     pub csr: &'a Csr,
     /// Whether the CSR's key belongs to an account.
@@ -44,13 +44,13 @@ pub struct Finalize<'a> {
     pub random: [u8; 16],
 }
 
-/// Whether a key already serves as an account key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a key already serves as an account key (RFC 8555 §11.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyUse {
     /// Of an account.
     AccountKey,
-    /// Not known here.
-    Unknown,
+    /// As far as known of none; the claim needs that no account is found by any of these.
+    NotOf(Vec<KeyTag>),
 }
 
 /// The right to have one certificate signed: bytes that passed the lint, for the order that claimed exactly these bytes.
@@ -150,7 +150,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
         issuer,
         ..
     } = finalize;
-    match finalize.account {
+    match finalize.owner.status {
         AccountStatus::Valid => {}
         AccountStatus::Deactivated | AccountStatus::Revoked => {
             return Err(Denied::AccountInactive.into());
@@ -195,11 +195,27 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
             needed: "ready",
         })?;
     let permit = Permit::new(linted, &next)?;
-    let change = Change::order_claimed(*now, order.version, next.clone(), serial.to_hex());
+    let change = Change::order_claimed(
+        *now,
+        needs(finalize),
+        order.version,
+        next.clone(),
+        serial.to_hex(),
+    );
     Ok((
         Decision::new(change, vec![Effect::Sign(Box::new(permit))]),
         next,
     ))
+}
+
+/// What the claim was decided on, beside the order: the account as it was, and that no account has the key.
+fn needs(finalize: &Finalize<'_>) -> Vec<Need> {
+    let free: &[KeyTag] = match &finalize.key_use {
+        KeyUse::AccountKey => &[],
+        KeyUse::NotOf(tags) => tags,
+    };
+    let free = free.iter().copied().map(Need::NoAccountWith);
+    finalize.owner.need().into_iter().chain(free).collect()
 }
 
 /// The signature arrived: the certificate and the valid order, as one change.
@@ -283,9 +299,9 @@ fn check_csr(finalize: &Finalize<'_>) -> Result<(), Refusal> {
     if !missing.is_empty() {
         return Err(CsrRefusal::MissingNames(missing).into());
     }
-    match finalize.key_use {
+    match &finalize.key_use {
         KeyUse::AccountKey => return Err(CsrRefusal::AccountKey.into()),
-        KeyUse::Unknown => {}
+        KeyUse::NotOf(_) => {}
     }
     let class = KeyClass::of(csr.spki().key());
     if !profile.keys.contains(&class) {

@@ -44,7 +44,7 @@ pub mod world;
 mod machine_tests;
 
 pub use authorize::{Action, Object, Subject, authorize};
-pub use change::{Change, ChangeKind, Expect, Outcome, Record, Write};
+pub use change::{Change, ChangeKind, Expect, Need, Outcome, Record, Write};
 pub use effect::{Decision, Effect};
 pub use id::{
     AccountId, AuthorizationId, CertificateId, IdCipher, IdSource, IssuerId, OrderId, RecordId,

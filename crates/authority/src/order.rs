@@ -6,6 +6,7 @@ use chancery_crypto::{Digest32, Entropy};
 use chancery_pki::{San, Serial, UnixTime};
 use minicbor::{Decode, Encode};
 
+use crate::account::Owner;
 use crate::audit::Actor;
 use crate::authorization::{Authorization, AuthorizationState, Challenge, Evidence, EvidenceKind};
 use crate::change::{Change, Record};
@@ -215,9 +216,10 @@ impl Order {
         ids: &mut IdSource,
         entropy: &dyn Entropy,
         gateway: &Gateway,
-        account: AccountId,
+        owner: Owner,
         wanted: Wanted,
     ) -> Result<(Change, Self, Vec<Authorization>), Refusal> {
+        let account = owner.id;
         let profile = gateway.profile(wanted.profile.as_deref())?;
         let max = NAMES_PER_ORDER_MAX.min(usize::from(profile.names_max));
         let count = wanted.names.len();
@@ -275,7 +277,7 @@ impl Order {
             profile.name.clone(),
         );
         Ok((
-            Change::order_created(now, order.clone(), authorizations.clone()),
+            Change::order_created(now, owner, order.clone(), authorizations.clone()),
             order,
             authorizations,
         ))
@@ -323,7 +325,7 @@ impl Order {
             profile,
         );
         (
-            Change::order_created(now, order.clone(), authorizations.clone()),
+            Change::order_created(now, Owner::AUTHORITY, order.clone(), authorizations.clone()),
             order,
             authorizations,
         )

@@ -19,7 +19,7 @@ use chancery_pki::{
     Spki, UnixTime, csr,
 };
 
-use crate::account::{Account, AccountStatus, KeyTag, Registration};
+use crate::account::{Account, AccountStatus, KeyTag, Owner, Registration};
 use crate::authorization::{Authorization, Finding};
 use crate::change::{Change, Record};
 use crate::crl::{CrlDraft, CrlFloor, CrlState};
@@ -193,13 +193,25 @@ impl World {
         (change, account)
     }
 
-    /// An order for these names, with its authorizations.
+    /// An order for these names, with its authorizations, of an account that need not be stored.
     ///
     /// # Errors
     /// [`Refusal`].
     pub fn order(
         &mut self,
         account: AccountId,
+        names: BTreeSet<San>,
+    ) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
+        self.order_of(Owner::unstored(account, AccountStatus::Valid), names)
+    }
+
+    /// An order for these names, with its authorizations.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn order_of(
+        &mut self,
+        owner: Owner,
         names: BTreeSet<San>,
     ) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
         let wanted = Wanted {
@@ -213,7 +225,7 @@ impl World {
             &mut self.ids,
             &self.chance,
             &self.gateway,
-            account,
+            owner,
             wanted,
         )
     }
@@ -248,8 +260,8 @@ impl World {
         authorizations: &[Authorization],
         csr: &Csr,
     ) -> Result<(Change, Order), Refusal> {
-        let (account, key_use) = (AccountStatus::Valid, KeyUse::Unknown);
-        self.claim_as(order, authorizations, csr, account, key_use)
+        let owner = Owner::unstored(order.account, AccountStatus::Valid);
+        self.claim_as(order, authorizations, csr, owner, KeyUse::NotOf(Vec::new()))
     }
 
     /// Decides on a finalize.
@@ -264,7 +276,7 @@ impl World {
         order: &Order,
         authorizations: &[Authorization],
         csr: &Csr,
-        account: AccountStatus,
+        owner: Owner,
         key_use: KeyUse,
     ) -> Result<(Change, Order), Refusal> {
         let authorizations: Vec<_> = authorizations.iter().cloned().map(Arc::new).collect();
@@ -272,7 +284,7 @@ impl World {
             now: self.now,
             order,
             authorizations: &authorizations,
-            account,
+            owner,
             csr,
             key_use,
             profile: &self.gateway.profiles[0],

@@ -76,9 +76,15 @@ impl AccountCache {
 
 impl Generations {
     fn insert(&mut self, live: Arc<LiveAccount>) {
+        let (id, version) = (live.account.id, live.account.version);
+        let known = self.young.get(&id).or_else(|| self.old.get(&id));
+        // Whoever loaded it before somebody changed it may put it here after that.
+        if known.is_some_and(|known| known.account.version > version) {
+            return;
+        }
         if self.young.len() >= GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(live.account.id, live);
+        self.young.insert(id, live);
     }
 }

@@ -16,6 +16,7 @@ mod authorizations;
 mod clock;
 mod crls;
 mod error;
+mod failpoint;
 mod first_run;
 mod invariants;
 mod inventory;
@@ -51,6 +52,8 @@ use chancery_prover::Prover;
 use chancery_signer::SignerClient;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+
+use crate::failpoint::{Moment, failpoint};
 
 pub use account_cache::LiveAccount;
 pub use accounts::{OnMissing, Registered};
@@ -167,7 +170,10 @@ impl Engine {
 
     pub(crate) async fn apply(&self, change: Change) -> Result<Outcome, EngineError> {
         let written = recent::Written::of(&change);
+        let kind = change.kind();
+        failpoint(Moment::Before, kind);
         let outcome = self.store.apply(change).await?;
+        failpoint(Moment::After, kind);
         match outcome {
             Outcome::Applied => self.recent.remember(written),
             Outcome::Conflict => self.recent.forget(&written),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chancery_authority::account::{Account, AccountStatus, KeyTag};
+use chancery_authority::account::{Account, KeyTag, Owner};
 use chancery_authority::audit::Actor;
 use chancery_authority::authorization::Authorization;
 use chancery_authority::issuance::{Finalize, KeyUse, claim};
 use chancery_authority::order::{Order, OrderState, Wanted};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
-    Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize,
+    AccountId, Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize,
 };
 use chancery_crypto::sha256;
 use chancery_jose::Jwk;
@@ -25,6 +25,16 @@ const SIGNATURE_WAIT: Duration = Duration::from_secs(10);
 /// validations need one poll.
 pub(crate) const POLL_WAIT: Duration = Duration::from_secs(2);
 
+/// When it is found out whether a CSR's key is an account's. The store looks with the claim in any case, so only a claim
+/// that conflicted needs to know why.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyLookup {
+    /// Before the decision.
+    Before,
+    /// With the commit alone.
+    AtCommit,
+}
+
 impl Engine {
     /// Places an order.
     ///
@@ -36,30 +46,41 @@ impl Engine {
         wanted: Wanted,
     ) -> Result<(Order, Vec<Authorization>), EngineError> {
         let gateway = self.gateway(&account.gateway)?;
-        let (now, millis) = (self.now(), self.clock.now_millis());
-        let created = {
-            let mut ids = self.lock_ids();
-            Order::create(
-                now,
-                millis,
-                &mut ids,
-                &*self.entropy,
-                gateway,
-                account.id,
-                wanted,
-            )
-        };
-        let (change, order, authorizations) = match created {
-            Ok(created) => created,
-            Err(refusal) => {
-                self.remember_refusal(account, OrderId(0), &refusal);
-                return Err(refusal.into());
+        let mut owner = Owner::from(account);
+        for _ in 0..TRIES_MAX {
+            let (now, millis) = (self.now(), self.clock.now_millis());
+            let created = {
+                let mut ids = self.lock_ids();
+                Order::create(
+                    now,
+                    millis,
+                    &mut ids,
+                    &*self.entropy,
+                    gateway,
+                    owner,
+                    wanted.clone(),
+                )
+            };
+            let (change, order, authorizations) = match created {
+                Ok(created) => created,
+                Err(refusal) => {
+                    self.remember_refusal(account, OrderId(0), &refusal);
+                    return Err(refusal.into());
+                }
+            };
+            if self.apply(change).await? == Outcome::Applied {
+                return Ok((order, authorizations));
             }
-        };
-        match self.apply(change).await? {
-            Outcome::Applied => Ok((order, authorizations)),
-            Outcome::Conflict => Err(EngineError::Contended),
+            owner = self.owner_now(account.id).await?;
         }
+        Err(EngineError::Contended)
+    }
+
+    /// The account as it is stored, after a decision on how it was seen before has conflicted.
+    async fn owner_now(&self, id: AccountId) -> Result<Owner, EngineError> {
+        self.accounts.forget(id);
+        let live = self.account(id).await?.ok_or(Denied::NotYours)?;
+        Ok(Owner::from(&live.account))
     }
 
     /// An order of the account; one whose signature is under way is waited for a little.
@@ -99,6 +120,7 @@ impl Engine {
     ) -> Result<Arc<Order>, EngineError> {
         let digest = sha256(csr_der);
         let mut csr = None;
+        let (mut owner, mut key_lookup) = (Owner::from(by), KeyLookup::AtCommit);
         for _ in 0..TRIES_MAX {
             let order = self.own_order(by, id).await?;
             if order.finalized_with() == Some(&digest) {
@@ -117,19 +139,21 @@ impl Engine {
                 Some(csr) => csr,
                 None => &*csr.insert(Csr::parse(csr_der)?),
             };
-            let decision = self.decide_claim(by.status, &order, csr).await?;
+            let decision = self.decide_claim(owner, &order, csr, key_lookup).await?;
             if self.commit(decision).await? == Outcome::Applied {
                 return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
             }
+            (owner, key_lookup) = (self.owner_now(by.id).await?, KeyLookup::Before);
         }
         Err(EngineError::Contended)
     }
 
     pub(crate) async fn decide_claim(
         &self,
-        account: AccountStatus,
+        owner: Owner,
         order: &Order,
         csr: &Csr,
+        key_lookup: KeyLookup,
     ) -> Result<Decision, EngineError> {
         let gateway = self.gateway(&order.gateway)?;
         let profile = gateway.profile(Some(&order.profile))?;
@@ -143,9 +167,9 @@ impl Engine {
             now: self.now(),
             order,
             authorizations: &authorizations,
-            account,
+            owner,
             csr,
-            key_use: self.key_use(csr).await?,
+            key_use: self.key_use(csr, key_lookup).await?,
             profile,
             issuer: self.issuer(),
             random,
@@ -154,19 +178,21 @@ impl Engine {
     }
 
     /// RFC 8555 §11.1: an account key never becomes a certificate's key, at no gateway.
-    async fn key_use(&self, csr: &Csr) -> Result<KeyUse, EngineError> {
+    async fn key_use(&self, csr: &Csr, lookup: KeyLookup) -> Result<KeyUse, EngineError> {
         let thumbprint = Jwk::from_key(csr.spki().key()).thumbprint();
-        for gateway in self.gateways.keys() {
-            if self
-                .store
-                .account_by_key(KeyTag::new(gateway, &thumbprint))
-                .await?
-                .is_some()
-            {
-                return Ok(KeyUse::AccountKey);
+        let tags = self.gateways.keys();
+        let tags: Vec<_> = tags.map(|name| KeyTag::new(name, &thumbprint)).collect();
+        match lookup {
+            KeyLookup::AtCommit => {}
+            KeyLookup::Before => {
+                for tag in &tags {
+                    if self.store.account_by_key(*tag).await?.is_some() {
+                        return Ok(KeyUse::AccountKey);
+                    }
+                }
             }
         }
-        Ok(KeyUse::Unknown)
+        Ok(KeyUse::NotOf(tags))
     }
 
     async fn wait_for_issuance(

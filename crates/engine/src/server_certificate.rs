@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use chancery_authority::account::AccountStatus;
+use chancery_authority::account::Owner;
 use chancery_authority::order::{Order, OrderState};
 use chancery_authority::{CertificateId, Outcome};
 use chancery_crypto::{Curve, KeyKind, PrivateKey};
 use chancery_pki::{Csr, San, UnixTime, csr, pem};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::orders::KeyLookup;
 use crate::{Engine, EngineError};
 
 /// Time for the signature.
@@ -57,7 +58,7 @@ impl Engine {
             return Err(EngineError::Contended);
         }
         let decision = self
-            .decide_claim(AccountStatus::Valid, &order, &csr)
+            .decide_claim(Owner::AUTHORITY, &order, &csr, KeyLookup::AtCommit)
             .await?;
         if self.commit(decision).await? == Outcome::Conflict {
             return Err(EngineError::Contended);

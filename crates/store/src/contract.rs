@@ -37,6 +37,7 @@ rules! {
     "a second account with one key conflicts and leaves nothing": changes::one_account_for_a_key;
     "a stale version conflicts and nothing of the change remains": changes::all_or_nothing;
     "what is there cannot be made again": changes::what_is_there_is_not_made_again;
+    "what a change needs of other records holds, or it conflicts": changes::needs_hold_or_it_conflicts;
     "a change without writes applies": changes::a_change_without_writes_applies;
     "settings and CRLs move by their version": changes::settings_and_crls_move_by_version;
     "A18: of a hundred claims of one order one is applied": changes::a18_one_claim_wins;

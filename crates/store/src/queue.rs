@@ -1,7 +1,8 @@
 //! Changes waiting for the writer: two lanes under one lock.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chancery_authority::store::Lane;
 use chancery_authority::{Change, Outcome, StoreError};
@@ -16,6 +17,9 @@ const URGENT_MAX: usize = 16384;
 
 /// Changes in one transaction. More would make the first wait noticeably for the last.
 pub(crate) const BATCH_MAX: usize = 256;
+
+/// Time that those who are about to ask for a commit get to do so, once another has asked.
+const LET_COME: Duration = Duration::from_micros(500);
 
 /// A change and who waits for its outcome.
 pub(crate) struct Pending {
@@ -35,6 +39,12 @@ struct Lanes {
     urgent: VecDeque<Pending>,
     ordinary: VecDeque<Pending>,
     closed: bool,
+}
+
+impl Lanes {
+    fn len(&self) -> usize {
+        self.urgent.len() + self.ordinary.len()
+    }
 }
 
 impl Queue {
@@ -71,6 +81,9 @@ impl Queue {
                 .wait(lanes)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        if !lanes.closed {
+            lanes = self.let_more_come(lanes);
+        }
         while batch.len() < BATCH_MAX {
             let Some(next) = lanes.urgent.pop_front() else {
                 break;
@@ -82,6 +95,21 @@ impl Queue {
                 break;
             };
             batch.push(next);
+        }
+    }
+
+    /// Steps aside for threads that could run now, as long as each time one of them brings a change: they share the commit.
+    /// No timer runs, so where no other thread is ready this takes a microsecond.
+    fn let_more_come<'l>(&'l self, mut lanes: MutexGuard<'l, Lanes>) -> MutexGuard<'l, Lanes> {
+        let started = Instant::now();
+        loop {
+            let before = lanes.len();
+            drop(lanes);
+            std::thread::yield_now();
+            lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+            if lanes.len() == before || lanes.len() >= BATCH_MAX || started.elapsed() > LET_COME {
+                return lanes;
+            }
         }
     }
 

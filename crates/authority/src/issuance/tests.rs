@@ -79,17 +79,16 @@ fn what_is_claimed_is_exactly_what_the_order_names_and_the_csr_gives_only_the_ke
 fn a_csr_must_name_what_the_order_names_with_a_key_of_its_own() {
     let mut world = World::new(1);
     let (order, authorizations) = ready(&mut world, &["a.test", "b.test"]);
-    let claim = |csr: &Csr, key_use| {
-        world.claim_as(&order, &authorizations, csr, AccountStatus::Valid, key_use)
-    };
+    let owner = Owner::unstored(order.account, AccountStatus::Valid);
+    let claim = |csr: &Csr, key_use| world.claim_as(&order, &authorizations, csr, owner, key_use);
     let more = names(&["a.test", "b.test", "c.test"]).expect("names");
     let extra: Vec<San> = more.difference(&order.names).cloned().collect();
-    let answer = claim(&world.csr(&more), KeyUse::Unknown);
+    let answer = claim(&world.csr(&more), KeyUse::NotOf(Vec::new()));
     assert_eq!(refused(answer), CsrRefusal::ExtraNames(extra).into());
 
     let fewer = names(&["a.test"]).expect("names");
     let missing: Vec<San> = order.names.difference(&fewer).cloned().collect();
-    let answer = claim(&world.csr(&fewer), KeyUse::Unknown);
+    let answer = claim(&world.csr(&fewer), KeyUse::NotOf(Vec::new()));
     assert_eq!(refused(answer), CsrRefusal::MissingNames(missing).into());
 
     let answer = claim(&world.csr(&order.names), KeyUse::AccountKey);
@@ -104,6 +103,30 @@ fn a_csr_must_name_what_the_order_names_with_a_key_of_its_own() {
         class: KeyClass::P384.name().to_owned(),
     };
     assert_eq!(refused(answer), refusal.into());
+}
+
+/// Whoever changes the account, or registers the key, before the claim is durable makes it conflict.
+#[test]
+fn a_claim_needs_what_it_was_decided_on() {
+    let mut world = World::new(1);
+    let account = world.account().1;
+    let wanted = names(&["a.test"]).expect("a name");
+    let (placed, order, parts) = world
+        .order_of(Owner::from(&account), wanted)
+        .expect("placed");
+    let as_seen = Need::Account {
+        id: account.id,
+        version: account.version,
+    };
+    assert_eq!(placed.needs(), [as_seen]);
+    let (order, parts) = world.prove(order, &parts, &mut Vec::new());
+    let tag = KeyTag([7; 16]);
+    let csr = world.csr(&order.names);
+    let key_use = KeyUse::NotOf(vec![tag]);
+    let (claimed, _) = world
+        .claim_as(&order, &parts, &csr, Owner::from(&account), key_use)
+        .expect("a claim");
+    assert_eq!(claimed.needs(), [as_seen, Need::NoAccountWith(tag)]);
 }
 
 #[test]
@@ -167,7 +190,14 @@ fn only_a_ready_order_of_an_active_account_is_claimed() {
     let (order, authorizations) = ready(&mut world, &["a.test"]);
     let csr = world.csr(&order.names);
     for status in [AccountStatus::Deactivated, AccountStatus::Revoked] {
-        let answer = world.claim_as(&order, &authorizations, &csr, status, KeyUse::Unknown);
+        let owner = Owner::unstored(order.account, status);
+        let answer = world.claim_as(
+            &order,
+            &authorizations,
+            &csr,
+            owner,
+            KeyUse::NotOf(Vec::new()),
+        );
         assert_eq!(refused(answer), Denied::AccountInactive.into());
     }
     let (_, claimed) = world.claim(&order, &authorizations, &csr).expect("a claim");

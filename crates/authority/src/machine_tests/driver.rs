@@ -7,7 +7,7 @@ use chancery_pki::{Csr, RevocationReason, San};
 
 use super::events::{Asked, Found, Op, Shown, Whose};
 use super::laws;
-use crate::account::AccountStatus;
+use crate::account::{AccountStatus, Owner};
 use crate::audit::Actor;
 use crate::authorization::{Authorization, ChallengeState, Finding};
 use crate::certificate::Revocation;
@@ -347,7 +347,7 @@ impl Machine {
 
     fn finalize(&mut self, order: usize, asked: Asked, shown: Shown) -> Option<Change> {
         let order = nth(&self.model.orders, order)?.clone();
-        let account = self.model.accounts.get(&order.account)?.status;
+        let owner = Owner::from(self.model.accounts.get(&order.account)?);
         let mut wanted = order.names.clone();
         match asked {
             Asked::TheOrders => {}
@@ -377,9 +377,9 @@ impl Machine {
             now: self.world.now,
             order: &order,
             authorizations: &authorizations,
-            account,
+            owner,
             csr: &csr,
-            key_use: KeyUse::Unknown,
+            key_use: KeyUse::NotOf(Vec::new()),
             profile: &self.world.gateway.profiles[0],
             issuer: &self.world.issuer,
             random,

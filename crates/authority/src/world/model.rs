@@ -8,7 +8,7 @@ use crate::account::{Account, KeyTag};
 use crate::audit::AuditRecord;
 use crate::authorization::{Authorization, AuthorizationState, ChallengeState};
 use crate::certificate::{Certificate, CertificateStatus};
-use crate::change::{Change, Expect, Outcome, Record, Write};
+use crate::change::{Change, Expect, Need, Outcome, Record, Write};
 use crate::crl::CrlState;
 use crate::id::{AccountId, AuthorizationId, CertificateId, IssuerId, OrderId};
 use crate::issuer::Issuer;
@@ -49,7 +49,8 @@ fn number_of(name: SettingName) -> u8 {
 impl Model {
     /// Applies a change if all that it expects holds.
     pub fn apply(&mut self, change: &Change) -> Outcome {
-        if !change.writes().iter().all(|write| self.admits(write)) {
+        let needs = change.needs().iter().all(|need| self.holds(*need));
+        if !needs || !change.writes().iter().all(|write| self.admits(write)) {
             return Outcome::Conflict;
         }
         for write in change.writes() {
@@ -57,6 +58,15 @@ impl Model {
         }
         self.audit.push(change.audit().clone());
         Outcome::Applied
+    }
+
+    fn holds(&self, need: Need) -> bool {
+        match need {
+            Need::Account { id, version } => {
+                self.accounts.get(&id).map(|it| it.version) == Some(version)
+            }
+            Need::NoAccountWith(tag) => self.account_by_key(tag).is_none(),
+        }
     }
 
     fn admits(&self, write: &Write) -> bool {

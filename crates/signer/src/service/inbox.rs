@@ -68,11 +68,13 @@ impl Inbox {
 
     /// The frames that are there, at most one batch. What the system still holds is fetched first, without waiting.
     pub(crate) fn frames(&mut self) -> Result<Vec<Frame<'_>>, SignerError> {
+        // Whoever is about to ask shares the sync of this batch: step aside for those that could run now.
+        std::thread::yield_now();
         while self.bytes.len() < BATCH_BYTES_MAX && count_frames(&self.bytes)? < BATCH_MAX {
             match self.receive(RecvFlags::DONTWAIT) {
                 // An end is seen again by the next wait.
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) => std::thread::yield_now(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
                 Err(error) => return Err(Self::broken(error)),
@@ -110,8 +112,8 @@ impl Inbox {
     pub(crate) fn done(&mut self) {
         self.bytes.drain(..self.given);
         self.given = 0;
-        // After a large CRL the memory is given back.
-        self.bytes.shrink_to(READ_BYTES);
+        // After a large CRL the memory is given back; twice, because the next read asks for this much beside what is left.
+        self.bytes.shrink_to(2 * READ_BYTES);
     }
 
     fn has_frame(&self) -> Result<bool, SignerError> {

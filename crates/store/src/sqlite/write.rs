@@ -3,7 +3,7 @@
 use chancery_authority::Change;
 use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
 use chancery_authority::certificate::{Certificate, CertificateStatus};
-use chancery_authority::change::{Expect, Record, Write};
+use chancery_authority::change::{Expect, Need, Record, Write};
 use chancery_authority::order::{Order, OrderState};
 use chancery_pki::RevocationReason;
 use rusqlite::{Connection, ToSql, ffi, params};
@@ -22,6 +22,11 @@ pub(super) fn change(
     node: u8,
     change: &Change,
 ) -> rusqlite::Result<Written> {
+    for need in change.needs() {
+        if !holds(connection, *need)? {
+            return Ok(Written::Conflict);
+        }
+    }
     // A lone write that conflicts has changed nothing; only several need a savepoint to undo.
     let guarded = change.writes().len() > 1;
     if guarded {
@@ -48,6 +53,17 @@ pub(super) fn change(
             .execute([])?;
     }
     Ok(Written::All)
+}
+
+fn holds(connection: &Connection, need: Need) -> rusqlite::Result<bool> {
+    match need {
+        Need::Account { id, version } => connection
+            .prepare_cached("select 1 from account where id = ?1 and version = ?2")?
+            .exists(params![id.0, version]),
+        Need::NoAccountWith(tag) => Ok(!connection
+            .prepare_cached("select 1 from account where key_tag = ?1")?
+            .exists([tag.0])?),
+    }
 }
 
 fn one(connection: &Connection, node: u8, write: &Write) -> rusqlite::Result<bool> {

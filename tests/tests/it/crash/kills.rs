@@ -1,15 +1,13 @@
 //! `kill -9` of the server or of its signer at random moments under load (failures A7, hold d).
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use chancery_crypto::PrivateKey;
 use chancery_testkit::SeededEntropy;
 use chancery_testkit::process::Program;
-use chancery_tests::{
-    Account, Authority, Client, Issued, Lost, Order, csr_for, eventually, new_key, sentences,
-};
+use chancery_tests::{Account, Authority, eventually, sentences};
+
+use super::load::{Heard, Subscriber, note, nothing_is_lost, take_up, work};
 
 const ROUNDS: u32 = 15;
 /// The long form: 500 rounds. An authority of its own for each series keeps the checks after every round short.
@@ -21,105 +19,6 @@ const LOAD_MS: u64 = 400;
 /// A first start takes about this long; a kill during a start comes within it.
 const START_MS: u64 = 150;
 const READY_WITHIN: Duration = Duration::from_secs(2);
-
-/// What clients were told, and what they had asked for when they heard no more.
-#[derive(Default)]
-struct Heard {
-    certificates: BTreeSet<String>,
-    revoked: BTreeSet<String>,
-    open: Vec<Open>,
-}
-
-/// A finalize without an answer.
-struct Open {
-    worker: usize,
-    order: Order,
-    key: PrivateKey,
-    csr: Vec<u8>,
-}
-
-/// An account that outlives connections.
-struct Subscriber {
-    url: String,
-    pkcs8: Vec<u8>,
-}
-
-impl Subscriber {
-    fn register(client: &Client) -> Self {
-        let account = client.register();
-        let pkcs8 = account.key.to_pkcs8().expect("a key can be kept").to_vec();
-        Self {
-            url: account.url,
-            pkcs8,
-        }
-    }
-
-    fn account<'c>(&self, client: &'c Client) -> Account<'c> {
-        let key = PrivateKey::from_pkcs8(&self.pkcs8).expect("it was kept");
-        Account {
-            client,
-            key,
-            url: self.url.clone(),
-        }
-    }
-}
-
-fn note<T>(heard: &Mutex<Heard>, what: impl FnOnce(&mut Heard) -> T) -> T {
-    what(&mut heard.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// One certificate after the other until the server is gone; every third is revoked.
-fn work(account: &Account<'_>, worker: usize, round: u32, heard: &Mutex<Heard>) {
-    for n in 0_u32.. {
-        let name = format!("r{round}-w{worker}-{n}.test");
-        match one(account, worker, &name, n % 3 == 2, heard) {
-            Ok(()) => {}
-            Err(Lost::NoAnswer(_)) => return,
-            Err(Lost::Refused(reply)) => {
-                // What is told while the server goes down: come back later.
-                assert_eq!(reply.status, 503, "{}", reply.text());
-                assert!(
-                    !reply.header("retry-after").is_empty(),
-                    "{:?}",
-                    reply.headers
-                );
-                return;
-            }
-        }
-    }
-}
-
-fn one(
-    account: &Account<'_>,
-    worker: usize,
-    name: &str,
-    revoke: bool,
-    heard: &Mutex<Heard>,
-) -> Result<(), Lost> {
-    let order = account.try_order(&[name])?;
-    let order = account.try_prove(&order)?;
-    let key = new_key();
-    let csr = csr_for(&key, &[name]);
-    let pkcs8 = key.to_pkcs8().expect("a key can be kept");
-    let issued = account.try_fetch(&order, key, &csr).inspect_err(|_| {
-        let key = PrivateKey::from_pkcs8(&pkcs8).expect("it was kept");
-        note(heard, |heard| {
-            heard.open.push(Open {
-                worker,
-                order: order.clone(),
-                key,
-                csr: csr.clone(),
-            })
-        });
-    })?;
-    let serial = issued.serial();
-    note(heard, |heard| heard.certificates.insert(serial.clone()));
-    if revoke {
-        account.try_revoke(&issued, Some(4))?;
-        note(heard, |heard| heard.revoked.insert(serial));
-    }
-    Ok(())
-}
 
 /// Kills something while all workers are busy.
 fn storm(
@@ -158,50 +57,6 @@ fn kill_while_starting(authority: &Authority, chance: &SeededEntropy) {
     if ended.is_err() {
         program.kill9().expect("it can be killed");
     }
-}
-
-/// Asks for what was under way: there is one certificate for it in the end, or the order may be tried again.
-fn take_up(client: &Client, subscribers: &[Subscriber], heard: &Mutex<Heard>) {
-    let open = note(heard, |heard| std::mem::take(&mut heard.open));
-    for Open {
-        worker,
-        order,
-        key,
-        csr,
-    } in open
-    {
-        let account = subscribers[worker].account(client);
-        let wanted = key.public().clone();
-        let issued = account.try_fetch(&order, key, &csr);
-        let issued: Issued = issued.unwrap_or_else(|lost| panic!("{}: {lost:?}", order.url));
-        assert_eq!(issued.leaf().spki().key(), &wanted, "{}", order.url);
-        note(heard, |heard| heard.certificates.insert(issued.serial()));
-    }
-}
-
-fn nothing_is_lost(authority: &Authority, heard: &Mutex<Heard>) {
-    let known = authority.certificates();
-    let serial = |one: &serde_json::Value| one["serial"].as_str().unwrap_or_default().to_owned();
-    let serials: BTreeSet<String> = known.iter().map(serial).collect();
-    assert_eq!(serials.len(), known.len(), "no serial is there twice");
-    let revoked: BTreeSet<String> = known
-        .iter()
-        .filter(|one| one["status"] == "revoked")
-        .map(serial)
-        .collect();
-    note(heard, |heard| {
-        let lost: Vec<_> = heard.certificates.difference(&serials).collect();
-        assert!(
-            lost.is_empty(),
-            "certificates that clients have are not in the store: {lost:?}"
-        );
-        let lost: Vec<_> = heard.revoked.difference(&revoked).collect();
-        assert!(
-            lost.is_empty(),
-            "revocations that were promised are lost: {lost:?}"
-        );
-    });
-    authority.check_invariants();
 }
 
 /// A series of rounds on one authority, each of which ends with everything checked; gives the slowest start.

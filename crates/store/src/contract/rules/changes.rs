@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
+use chancery_authority::account::{Account, KeyTag, Owner};
 use chancery_authority::audit::Actor;
 use chancery_authority::change::Record;
+use chancery_authority::issuance::KeyUse;
 use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::Page;
 use chancery_authority::world::{World, authorization_in, names};
@@ -94,6 +96,38 @@ pub(in crate::contract) async fn what_is_there_is_not_made_again(open: Open<'_>)
             .await,
         Ok(vec![order])
     );
+}
+
+pub(in crate::contract) async fn needs_hold_or_it_conflicts(open: Open<'_>) {
+    let (mut world, store) = (World::new(27), open());
+    let (made, account) = world.account();
+    let wanted = || names(&["a.test"]).expect("a name");
+    let (placed, order, parts) = world
+        .order_of(Owner::from(&account), wanted())
+        .expect("placed");
+    conflicts(&*store, &placed).await;
+    applied(&*store, &made).await;
+    applied(&*store, &placed).await;
+    let mut changes = Vec::new();
+    let (order, parts) = world.prove(order, &parts, &mut changes);
+    for change in &changes {
+        applied(&*store, change).await;
+    }
+    let csr = world.csr(&order.names);
+    let claim = |owner: &Account, tag| {
+        let key_use = KeyUse::NotOf(vec![tag]);
+        let claim = world.claim_as(&order, &parts, &csr, Owner::from(owner), key_use);
+        claim.expect("a claim").0
+    };
+    let free = KeyTag([9; 16]);
+    // Its key is an account's.
+    conflicts(&*store, &claim(&account, account.key_tag)).await;
+    // Its account has changed meanwhile.
+    let moved = account.with_contact(world.now, Vec::new());
+    applied(&*store, &moved).await;
+    conflicts(&*store, &claim(&account, free)).await;
+    let now = store.account(account.id).await.expect("answers");
+    applied(&*store, &claim(&now.expect("there"), free)).await;
 }
 
 pub(in crate::contract) async fn a_change_without_writes_applies(open: Open<'_>) {
