@@ -29,7 +29,9 @@ mod directory;
 mod error_type;
 mod identifier;
 mod json;
+mod key_change;
 mod order;
+mod orders_list;
 mod problem;
 mod revocation;
 mod token;
@@ -45,7 +47,9 @@ pub use identifier::WireIdentifier;
 pub use json::{
     CONTACTS_READ_MAX, IDENTIFIERS_READ_MAX, JSON_BYTES_MAX, JsonError, from_slice_bounded,
 };
+pub use key_change::KeyChange;
 pub use order::{CERTIFICATE_CHAIN_MEDIA_TYPE, Finalize, NewOrder, Order, OrderStatus};
+pub use orders_list::OrdersList;
 pub use problem::{DETAIL_BYTES_MAX, PROBLEM_MEDIA_TYPE, Problem, ProblemKind, Subproblem};
 pub use revocation::RevokeRequest;
 pub use token::{DNS01_LABEL, HTTP01_PATH, Token, dns01_value, key_authorization};

@@ -14,6 +14,18 @@ use crate::refusal::Refusal;
 /// Contacts kept per account.
 pub const CONTACTS_MAX: usize = 10;
 
+/// Keys that an account may have had before the present one. One a day for a year and a half.
+pub const PAST_KEYS_MAX: usize = 500;
+
+/// A key that an account is to have, whose possession was proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// The key, as a canonical JWK.
+    pub jwk: String,
+    /// How it is found.
+    pub tag: KeyTag,
+}
+
 /// Finds an account by its key within one gateway: half a SHA-256, so that its index stays narrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(transparent)]
@@ -60,7 +72,15 @@ pub struct Account {
     /// The terms it agreed to, by their URL.
     #[n(8)]
     pub terms_agreed: Option<String>,
+    /// Thumbprints of the keys it had before, oldest first: what was proven under one of them stays recognisable.
+    #[n(9)]
+    pub past_keys: Option<Vec<PastKey>>,
 }
+
+/// A key that an account had, by its thumbprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct PastKey(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
 
 /// Whether an account may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -167,6 +187,7 @@ impl Account {
             contact: registration.contact,
             created: now,
             terms_agreed: gateway.terms_of_service.clone(),
+            past_keys: None,
         };
         Ok(Change::account_created(now, account))
     }
@@ -180,6 +201,56 @@ impl Account {
             ..self.clone()
         };
         Change::account_updated(now, Actor::Account(self.id), self.version, next)
+    }
+
+    /// The same account with another key (§7.3.5). Orders and authorizations stay as they are.
+    ///
+    /// # Errors
+    /// [`Refusal::TooManyKeys`].
+    pub fn with_key(
+        &self,
+        now: UnixTime,
+        old: &Thumbprint,
+        new: NewKey,
+    ) -> Result<Change, Refusal> {
+        let mut past = self.past_keys.clone().unwrap_or_default();
+        if past.len() >= PAST_KEYS_MAX {
+            return Err(Refusal::TooManyKeys { max: PAST_KEYS_MAX });
+        }
+        past.push(PastKey(old.0));
+        let next = Self {
+            version: self.version + 1,
+            jwk: new.jwk,
+            key_tag: new.tag,
+            past_keys: Some(past),
+            ..self.clone()
+        };
+        Ok(Change::account_rekeyed(now, self.version, next))
+    }
+
+    /// The same account, agreeing to the gateway's terms as they are now.
+    #[must_use]
+    pub fn with_terms(&self, now: UnixTime, terms: Option<String>) -> Change {
+        let next = Self {
+            version: self.version + 1,
+            terms_agreed: terms,
+            ..self.clone()
+        };
+        Change::account_updated(now, Actor::Account(self.id), self.version, next)
+    }
+
+    /// Whether it agreed to the terms that the gateway has now (§7.3.3).
+    ///
+    /// # Errors
+    /// [`Refusal::TermsChanged`].
+    pub fn check_terms(&self, gateway: &Gateway) -> Result<(), Refusal> {
+        match &gateway.terms_of_service {
+            Some(url) if self.terms_agreed.as_ref() != Some(url) => Err(Refusal::TermsChanged {
+                url: url.clone(),
+                account: self.id,
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The account ended by its owner. Certificates stay valid (§7.3.6).
@@ -262,6 +333,58 @@ mod tests {
             KeyTag::new("one", &thumbprint),
             KeyTag::new("one", &Thumbprint([8; 32]))
         );
+    }
+
+    #[test]
+    fn an_account_with_another_key_remembers_the_one_before() {
+        let mut world = World::new(1);
+        let (_, account) = world.account();
+        let new = NewKey {
+            jwk: "{}".to_owned(),
+            tag: KeyTag([3; 16]),
+        };
+        let old = Thumbprint([7; 32]);
+        let change = account
+            .with_key(world.now, &old, new.clone())
+            .expect("done");
+        let [
+            Write {
+                record: Record::Account(next),
+                expect: Expect::Version(1),
+            },
+        ] = change.writes()
+        else {
+            panic!("{change:?}")
+        };
+        assert_eq!((&next.jwk, next.key_tag), (&new.jwk, new.tag));
+        assert_eq!(next.past_keys, Some(vec![PastKey(old.0)]));
+        assert_eq!((next.id, next.status), (account.id, account.status));
+        let full = Account {
+            past_keys: Some(vec![PastKey([0; 32]); PAST_KEYS_MAX]),
+            ..account
+        };
+        let refused = full.with_key(world.now, &old, new);
+        let max = PAST_KEYS_MAX;
+        assert_eq!(refused, Err(Refusal::TooManyKeys { max }));
+    }
+
+    #[test]
+    fn terms_that_changed_bind_again() {
+        let mut world = World::new(1);
+        let (_, account) = world.account();
+        assert_eq!(account.check_terms(&world.gateway), Ok(()));
+        let url = "https://a.test/terms/2".to_owned();
+        world.gateway.terms_of_service = Some(url.clone());
+        let refused = Refusal::TermsChanged {
+            url: url.clone(),
+            account: account.id,
+        };
+        assert_eq!(account.check_terms(&world.gateway), Err(refused));
+        let agreed = Account {
+            terms_agreed: Some(url),
+            ..account
+        };
+        assert_eq!(agreed.check_terms(&world.gateway), Ok(()));
     }
 
     #[test]

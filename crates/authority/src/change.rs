@@ -75,6 +75,9 @@ pub enum ChangeKind {
     /// The signer refused a claim before it journalled anything; the order may claim anew.
     #[n(17)]
     ClaimVoided,
+    /// An account got another key.
+    #[n(18)]
+    AccountRekeyed,
 }
 
 /// A stored record.
@@ -241,6 +244,12 @@ impl Change {
             vec![replacing(from, next)],
         )
         .noting(note)
+    }
+
+    pub(crate) fn account_rekeyed(now: UnixTime, from: u32, next: Account) -> Self {
+        let (id, actor) = (next.id.0, Actor::Account(next.id));
+        let writes = vec![replacing(from, next)];
+        Self::new(now, actor, ChangeKind::AccountRekeyed, id, writes)
     }
 
     pub(crate) fn order_created(

@@ -2,6 +2,8 @@
 
 use chancery_pki::{San, Serial};
 
+use crate::id::AccountId;
+
 /// A refusal by the domain. Each variant is a cause that a client or a test can tell apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -16,6 +18,26 @@ pub enum Refusal {
     TermsNotAgreed {
         /// Where the terms stand.
         url: String,
+    },
+    /// The gateway's terms are others than those that the account agreed to (§7.3.3).
+    #[error("the terms of service have changed; read {url} and agree to them")]
+    TermsChanged {
+        /// Where the terms stand.
+        url: String,
+        /// Who has to agree.
+        account: AccountId,
+    },
+    /// The key has an account already (§7.3.5).
+    #[error("this key belongs to an account already")]
+    KeyInUse {
+        /// Which one.
+        account: AccountId,
+    },
+    /// The account has had more keys than are remembered.
+    #[error("this account has had {max} keys before; create another account")]
+    TooManyKeys {
+        /// How many are remembered.
+        max: usize,
     },
     /// The subject may not do this to this object, or the object does not exist for it.
     #[error("{0}")]

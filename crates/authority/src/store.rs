@@ -68,6 +68,7 @@ impl ChangeKind {
             Self::Initialised
             | Self::AccountCreated
             | Self::AccountUpdated
+            | Self::AccountRekeyed
             | Self::OrderCreated
             | Self::ChallengeTaken
             | Self::ValidationRetried
@@ -152,6 +153,8 @@ pub trait Store: Send + Sync {
     fn account_by_key(&self, tag: KeyTag) -> Answer<'_, Option<Account>>;
     /// An order.
     fn order(&self, id: OrderId) -> Answer<'_, Option<Order>>;
+    /// An account's orders with numbers below `before`, newest first, at most `limit`.
+    fn orders_of(&self, account: AccountId, before: OrderId, limit: u16) -> Answer<'_, Vec<Order>>;
     /// Orders of all accounts, ascending.
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>>;
     /// An authorization.

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
-use chancery_authority::account::{Account, KeyTag, Registration};
+use chancery_authority::account::{Account, KeyTag, NewKey, Registration};
+use chancery_authority::audit::Actor;
+use chancery_authority::order::{ORDER_LIFETIME_SECS, OrderState};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{AccountId, Action, Change, Object, Outcome, Refusal, Subject, authorize};
+use chancery_authority::{
+    AccountId, Action, Change, Object, OrderId, Outcome, Refusal, Subject, authorize,
+};
 use chancery_jose::{Jwk, JwsKey};
 
 use crate::account_cache::LiveAccount;
 use crate::{Engine, EngineError, TRIES_MAX};
+
+/// Orders in one page of an account's list.
+const ORDERS_PER_PAGE: u16 = 100;
 
 /// An account and whether this request made it.
 #[derive(Debug)]
@@ -101,8 +108,124 @@ impl Engine {
     /// # Errors
     /// [`Refusal`], store errors.
     pub async fn deactivate_account(&self, by: &Account) -> Result<Arc<LiveAccount>, EngineError> {
-        self.move_account(by, |account| account.deactivated(self.now()))
-            .await
+        let ended = self.move_account(by, |account| account.deactivated(self.now()));
+        let ended = ended.await?;
+        self.cancel_orders(by.id);
+        Ok(ended)
+    }
+
+    /// Gives the account another key, whose possession was proven (§7.3.5).
+    ///
+    /// # Errors
+    /// [`Refusal::KeyInUse`], [`Refusal::TooManyKeys`], [`Denied`], store errors.
+    pub async fn change_key(
+        &self,
+        by: &LiveAccount,
+        new: &Jwk,
+    ) -> Result<Arc<LiveAccount>, EngineError> {
+        let tag = KeyTag::new(&by.account.gateway, &new.thumbprint());
+        let old = by.key.thumbprint();
+        for _ in 0..TRIES_MAX {
+            if let Some(holder) = self.store.account_by_key(tag).await? {
+                return Err(Refusal::KeyInUse { account: holder.id }.into());
+            }
+            let account = self.own_account(by.account.id).await?;
+            // Signed by a key that another change has replaced meanwhile.
+            if account.key_tag != by.account.key_tag {
+                return Err(Denied::NotAllowed.into());
+            }
+            let jwk = new.to_json();
+            let change = account.with_key(self.now(), &old, NewKey { jwk, tag })?;
+            if self.apply(change).await? == Outcome::Applied {
+                return self.reload(account.id).await;
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// The account's owner agrees to the terms as they are now.
+    ///
+    /// # Errors
+    /// [`Denied`], store errors.
+    pub async fn agree_to_terms(&self, id: AccountId) -> Result<Arc<LiveAccount>, EngineError> {
+        for _ in 0..TRIES_MAX {
+            let account = self.own_account(id).await?;
+            let terms = self.gateway(&account.gateway)?.terms_of_service.clone();
+            let change = account.with_terms(self.now(), terms);
+            if self.apply(change).await? == Outcome::Applied {
+                return self.reload(id).await;
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// A page of the account's orders below `before`, newest first, without those that ended in nothing (§7.1.2.1); and where
+    /// the next page begins, if there is one.
+    ///
+    /// # Errors
+    /// [`Denied`], store errors.
+    pub async fn orders_of(
+        &self,
+        by: &Account,
+        before: OrderId,
+    ) -> Result<(Vec<OrderId>, Option<OrderId>), EngineError> {
+        authorize(Subject::Account(by), Action::Read, Object::Account(by.id))?;
+        let page = self.store.orders_of(by.id, before, ORDERS_PER_PAGE).await?;
+        let full = page.len() == usize::from(ORDERS_PER_PAGE);
+        let next = page.last().filter(|_| full).map(|last| last.id);
+        let now = self.now();
+        let shown = page
+            .iter()
+            .filter(|order| order.status_at(now) != "invalid");
+        Ok((shown.map(|order| order.id).collect(), next))
+    }
+
+    /// Ends what the account had under way (§7.3.6). Nobody waits for it: without a valid account nothing of it can go on.
+    fn cancel_orders(&self, by: AccountId) {
+        self.spawn(async move |engine: Arc<Self>| {
+            if let Err(error) = engine.cancel_open_orders(by).await {
+                tracing::warn!(%error, account = by.0, "the open orders of an ended account stay as they are until they run out");
+            }
+        });
+    }
+
+    async fn cancel_open_orders(&self, by: AccountId) -> Result<(), EngineError> {
+        let mut before = OrderId(i64::MAX);
+        loop {
+            let page = self.store.orders_of(by, before, ORDERS_PER_PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            before = last.id;
+            for order in &page {
+                let open = matches!(order.state, OrderState::Pending | OrderState::Ready);
+                if let (true, Ok(change)) = (open, order.cancel(self.now(), Actor::Account(by))) {
+                    // Whatever moved it in between ended it as well.
+                    let _ = self.apply(change).await?;
+                }
+            }
+            // Older ones have run out by themselves.
+            if last.created.seconds_until(self.now()) > ORDER_LIFETIME_SECS {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn own_account(&self, id: AccountId) -> Result<Account, EngineError> {
+        let account = self.store.account(id).await?.ok_or(Denied::NotYours)?;
+        authorize(
+            Subject::Account(&account),
+            Action::Write,
+            Object::Account(id),
+        )?;
+        Ok(account)
+    }
+
+    /// The account as it is stored now.
+    async fn reload(&self, id: AccountId) -> Result<Arc<LiveAccount>, EngineError> {
+        self.accounts.forget(id);
+        let live = self.account(id).await?;
+        live.ok_or_else(|| Denied::NotYours.into())
     }
 
     async fn move_account(
@@ -111,18 +234,9 @@ impl Engine {
         change: impl Fn(&Account) -> Change,
     ) -> Result<Arc<LiveAccount>, EngineError> {
         for _ in 0..TRIES_MAX {
-            let account = self.store.account(by.id).await?.ok_or(Denied::NotYours)?;
-            authorize(
-                Subject::Account(&account),
-                Action::Write,
-                Object::Account(account.id),
-            )?;
+            let account = self.own_account(by.id).await?;
             if self.apply(change(&account)).await? == Outcome::Applied {
-                self.accounts.forget(account.id);
-                return self
-                    .account(account.id)
-                    .await?
-                    .ok_or_else(|| Denied::NotYours.into());
+                return self.reload(account.id).await;
             }
         }
         Err(EngineError::Contended)

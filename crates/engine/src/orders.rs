@@ -46,6 +46,7 @@ impl Engine {
         wanted: Wanted,
     ) -> Result<(Order, Vec<Authorization>), EngineError> {
         let gateway = self.gateway(&account.gateway)?;
+        account.check_terms(gateway)?;
         let mut owner = Owner::from(account);
         for _ in 0..TRIES_MAX {
             let (now, millis) = (self.now(), self.clock.now_millis());

@@ -4,12 +4,15 @@
 //! signature ([`request`]); then one function per resource ([`resources`]) asks the engine and shapes the answer.
 
 mod answer;
+mod cors;
+mod key_change;
 mod nonce;
 mod problem;
 mod request;
 mod resources;
 mod route;
 mod shape;
+mod terms;
 mod urls;
 
 use std::sync::Arc;
@@ -85,14 +88,22 @@ impl AcmeFront {
             (&Method::GET, Resource::NewNonce) => {
                 Ok(self.new_nonce(gateway, http::StatusCode::NO_CONTENT))
             }
+            (&Method::GET | &Method::HEAD, Resource::Terms(word)) => {
+                self.terms_page(gateway, word).await
+            }
+            (&Method::OPTIONS, _) => Ok(empty(http::StatusCode::NO_CONTENT)),
             (&Method::POST, resource) => {
                 let accepts = match resource {
                     Resource::NewAccount => Accepts::NewKey,
                     Resource::RevokeCert => Accepts::AccountOrKey,
+                    Resource::Terms(word) => return self.agree(gateway, word).await,
                     Resource::Directory
                     | Resource::NewNonce
                     | Resource::NewOrder
+                    | Resource::KeyChange
                     | Resource::Account(_)
+                    | Resource::Orders(_)
+                    | Resource::OrdersBelow(..)
                     | Resource::Order(_)
                     | Resource::Finalize(_)
                     | Resource::Authorization(_)
@@ -117,7 +128,8 @@ impl AcmeFront {
 impl Handler for AcmeFront {
     async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Answer {
         let started = self.metrics.begin();
-        let answer = self.answer(request).await;
+        let mut answer = self.answer(request).await;
+        cors::allow_everyone(&mut answer);
         self.metrics.end("public", started, answer.status());
         answer
     }

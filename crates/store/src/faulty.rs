@@ -184,6 +184,10 @@ impl Store for FaultyStore {
         self.load(|store| store.order(id))
     }
 
+    fn orders_of(&self, account: AccountId, before: OrderId, limit: u16) -> Answer<'_, Vec<Order>> {
+        self.load(|store| store.orders_of(account, before, limit))
+    }
+
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
         self.load(|store| store.orders(page))
     }

@@ -1,10 +1,12 @@
 //! The front door in hostile hands: a test for each row of the failures that the protocol is open to.
 
+mod accounts;
 mod bench;
 mod csr;
 mod der;
 mod finalize;
 mod jws;
+mod key_change;
 mod keys;
 mod names;
 mod nonces;

@@ -132,6 +132,15 @@ impl Model {
         self.keys.get(&tag.0).and_then(|id| self.accounts.get(id))
     }
 
+    /// An account's orders with numbers below `before`, newest first.
+    #[must_use]
+    pub fn orders_of(&self, account: AccountId, before: OrderId, limit: u16) -> Vec<Order> {
+        let below = self.orders.range(..before).rev();
+        let own = below.filter(|(_, order)| order.account == account);
+        let own = own.take(usize::from(limit.min(Page::LIMIT_MAX)));
+        own.map(|(_, order)| order.clone()).collect()
+    }
+
     /// A certificate by issuer and serial.
     #[must_use]
     pub fn certificate_by_serial(&self, issuer: IssuerId, serial: Serial) -> Option<&Certificate> {

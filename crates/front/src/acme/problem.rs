@@ -4,11 +4,11 @@ use chancery_acme::{ErrorType, Problem, Subproblem, WireIdentifier};
 use chancery_authority::gateway::Gateway;
 use chancery_authority::proof::{FailureKind, ProofFailure};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{Refusal, StoreError};
+use chancery_authority::{AccountId, Refusal, StoreError};
 use chancery_engine::EngineError;
 use chancery_jose::{JwsAlgorithm, JwsError};
 use http::StatusCode;
-use http::header::RETRY_AFTER;
+use http::header::{LOCATION, RETRY_AFTER};
 
 use crate::acme::{AcmeFront, answer};
 use crate::answer::set;
@@ -22,6 +22,9 @@ pub(crate) struct Failure {
     status: StatusCode,
     retry_after_secs: Option<u32>,
     terms_url: Option<String>,
+    location: Option<String>,
+    /// Whom a page where terms are agreed to is for.
+    terms_for: Option<AccountId>,
 }
 
 impl Failure {
@@ -32,6 +35,8 @@ impl Failure {
             status,
             retry_after_secs: None,
             terms_url: None,
+            location: None,
+            terms_for: None,
         }
     }
 
@@ -47,7 +52,15 @@ impl Failure {
             status,
             retry_after_secs: None,
             terms_url: None,
+            location: None,
+            terms_for: None,
         }
+    }
+
+    /// Says where what stands in the way is.
+    pub(crate) fn location(mut self, url: String) -> Self {
+        self.location = Some(url);
+        self
     }
 
     fn retry_after(mut self, secs: u32) -> Self {
@@ -64,11 +77,18 @@ impl Failure {
 }
 
 impl AcmeFront {
-    pub(crate) fn refuse(&self, gateway: &Gateway, failure: Failure) -> Answer {
+    pub(crate) fn refuse(&self, gateway: &Gateway, mut failure: Failure) -> Answer {
         self.metrics.refused(&failure.problem);
+        if let Some(account) = failure.terms_for {
+            let page = self.urls.terms(gateway, account);
+            failure.problem.instance = Some(page.into());
+        }
         let mut answer = answer::problem(failure.status, &failure.problem);
         if let Some(secs) = failure.retry_after_secs {
             set(&mut answer, RETRY_AFTER, &secs.to_string());
+        }
+        if let Some(url) = &failure.location {
+            set(&mut answer, LOCATION, url);
         }
         if let Some(url) = &failure.terms_url {
             answer::add_link(&mut answer, url, "terms-of-service");
@@ -125,6 +145,13 @@ impl From<Refusal> for Failure {
                 terms_url: Some(url),
                 ..forbidden(T::UserActionRequired)
             },
+            Refusal::TermsChanged { url, account } => Self {
+                terms_url: Some(url),
+                terms_for: Some(account),
+                ..forbidden(T::UserActionRequired)
+            },
+            Refusal::KeyInUse { .. } => Self::new(T::Malformed, StatusCode::CONFLICT, detail),
+            Refusal::TooManyKeys { .. } => bad(T::Malformed),
             Refusal::Denied(Denied::NotYours | Denied::NotAllowed) => forbidden(T::Unauthorized),
             Refusal::RejectedNames(names) => {
                 let subproblems = names.iter().map(|(name, why)| {

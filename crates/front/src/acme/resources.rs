@@ -4,23 +4,23 @@ use std::collections::BTreeSet;
 
 use chancery_acme as wire;
 use chancery_acme::{ErrorType, Problem, check_contact, from_slice_bounded};
-use chancery_authority::Refusal;
 use chancery_authority::account::{CONTACTS_MAX, Registration, TermsAgreement};
 use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
 use chancery_authority::gateway::Gateway;
 use chancery_authority::order::{Order, OrderState, Wanted};
 use chancery_authority::refusal::Denied;
+use chancery_authority::{OrderId, Refusal};
 use chancery_engine::{LiveAccount, OnMissing, Registered, Revoker};
 use chancery_pki::{San, pem};
 use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
 
+use crate::acme::AcmeFront;
 use crate::acme::answer::add_link;
 use crate::acme::problem::Failure;
 use crate::acme::request::{Sender, Signed};
 use crate::acme::route::Resource;
-use crate::acme::{AcmeFront, shape};
 use crate::answer::{body, empty, json, set};
 use crate::listener::Answer;
 
@@ -42,7 +42,7 @@ impl AcmeFront {
             new_order: fixed("new-order"),
             new_authz: None,
             revoke_cert: fixed("revoke-cert"),
-            key_change: None,
+            key_change: Some(fixed("key-change")),
             renewal_info: None,
             meta: Some(wire::Meta {
                 terms_of_service: gateway.terms_of_service.clone(),
@@ -75,7 +75,14 @@ impl AcmeFront {
                 empty(StatusCode::OK)
             }
             Resource::NewAccount => self.new_account(gateway, signed).await?,
+            Resource::KeyChange => self.key_change(gateway, signed).await?,
             Resource::Account(word) => self.account(gateway, word, signed).await?,
+            Resource::Orders(account) => self.orders(gateway, account, None, signed).await?,
+            Resource::OrdersBelow(account, below) => {
+                self.orders(gateway, account, Some(below), signed).await?
+            }
+            // Answered without a signature, before this.
+            Resource::Terms(_) => return Err(Refusal::from(Denied::NotYours).into()),
             Resource::NewOrder => self.new_order(gateway, signed).await?,
             Resource::Order(word) => self.order(gateway, word, signed).await?,
             Resource::Finalize(word) => self.finalize(gateway, word, signed).await?,
@@ -142,8 +149,44 @@ impl AcmeFront {
         Ok(self.account_answer(gateway, StatusCode::OK, &live))
     }
 
-    fn account_answer(&self, gateway: &Gateway, status: StatusCode, live: &LiveAccount) -> Answer {
-        let mut answer = json(status, &shape::account(&live.account));
+    /// §7.1.2.1
+    async fn orders(
+        &self,
+        gateway: &Gateway,
+        account: &str,
+        below: Option<&str>,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        only_read(signed)?;
+        let nowhere = || Failure::from(Refusal::from(Denied::NotYours));
+        let by = signed.account()?;
+        if self.urls.read(account) != Some(by.id) {
+            return Err(nowhere());
+        }
+        let below = match below {
+            None => OrderId(i64::MAX),
+            Some(word) => self.urls.read(word).ok_or_else(nowhere)?,
+        };
+        let (orders, next) = self.engine.orders_of(by, below).await?;
+        let orders = orders.into_iter().map(|id| self.urls.order(gateway, id));
+        let list = wire::OrdersList {
+            orders: orders.collect(),
+        };
+        let mut answer = json(StatusCode::OK, &list);
+        if let Some(next) = next {
+            let url = self.urls.orders_below(gateway, by.id, next);
+            add_link(&mut answer, &url, "next");
+        }
+        Ok(answer)
+    }
+
+    pub(crate) fn account_answer(
+        &self,
+        gateway: &Gateway,
+        status: StatusCode,
+        live: &LiveAccount,
+    ) -> Answer {
+        let mut answer = json(status, &self.account_object(gateway, &live.account));
         set(
             &mut answer,
             LOCATION,

@@ -19,7 +19,14 @@ pub(crate) enum Resource<'a> {
     NewAccount,
     NewOrder,
     RevokeCert,
+    KeyChange,
     Account(&'a str),
+    /// All orders of an account, from the newest on.
+    Orders(&'a str),
+    /// Those below an order.
+    OrdersBelow(&'a str, &'a str),
+    /// Where a person agrees to changed terms.
+    Terms(&'a str),
     Order(&'a str),
     Finalize(&'a str),
     Authorization(&'a str),
@@ -56,7 +63,11 @@ impl<'a> Resource<'a> {
             ["new-account"] => Self::NewAccount,
             ["new-order"] => Self::NewOrder,
             ["revoke-cert"] => Self::RevokeCert,
+            ["key-change"] => Self::KeyChange,
             ["account", id] => Self::Account(id),
+            ["orders", account] => Self::Orders(account),
+            ["orders", account, below] => Self::OrdersBelow(account, below),
+            ["terms", account] => Self::Terms(account),
             ["order", id] => Self::Order(id),
             ["order", id, "finalize"] => Self::Finalize(id),
             ["authz", id] => Self::Authorization(id),

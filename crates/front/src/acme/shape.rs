@@ -12,21 +12,21 @@ use chancery_pki::{San, UnixTime};
 
 use crate::acme::{AcmeFront, problem};
 
-pub(crate) fn account(account: &Account) -> wire::Account {
-    wire::Account {
-        status: match account.status {
-            AccountStatus::Valid => wire::AccountStatus::Valid,
-            AccountStatus::Deactivated => wire::AccountStatus::Deactivated,
-            AccountStatus::Revoked => wire::AccountStatus::Revoked,
-        },
-        contact: account.contact.clone(),
-        terms_of_service_agreed: account.terms_agreed.as_ref().map(|_| true),
-        external_account_binding: None,
-        orders: None,
-    }
-}
-
 impl AcmeFront {
+    pub(crate) fn account_object(&self, gateway: &Gateway, account: &Account) -> wire::Account {
+        wire::Account {
+            status: match account.status {
+                AccountStatus::Valid => wire::AccountStatus::Valid,
+                AccountStatus::Deactivated => wire::AccountStatus::Deactivated,
+                AccountStatus::Revoked => wire::AccountStatus::Revoked,
+            },
+            contact: account.contact.clone(),
+            terms_of_service_agreed: account.terms_agreed.as_ref().map(|_| true),
+            external_account_binding: None,
+            orders: Some(self.urls.orders(gateway, account.id)),
+        }
+    }
+
     pub(crate) fn order_object(
         &self,
         gateway: &Gateway,

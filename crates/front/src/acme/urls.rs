@@ -40,6 +40,20 @@ impl Urls {
         self.of(gateway, "account", id, 0)
     }
 
+    pub(crate) fn orders(&self, gateway: &Gateway, id: AccountId) -> String {
+        self.of(gateway, "orders", id, 0)
+    }
+
+    pub(crate) fn orders_below(&self, gateway: &Gateway, id: AccountId, below: OrderId) -> String {
+        let word = b64(&self.cipher.seal(below, 0));
+        format!("{}/{word}", self.orders(gateway, id))
+    }
+
+    /// Where a person agrees to terms for an account.
+    pub(crate) fn terms(&self, gateway: &Gateway, id: AccountId) -> String {
+        self.of(gateway, "terms", id, 0)
+    }
+
     pub(crate) fn order(&self, gateway: &Gateway, id: OrderId) -> String {
         self.of(gateway, "order", id, 0)
     }

@@ -74,6 +74,10 @@ impl Store for MemoryStore {
         self.load(|model| model.orders.get(&id).cloned())
     }
 
+    fn orders_of(&self, account: AccountId, before: OrderId, limit: u16) -> Answer<'_, Vec<Order>> {
+        self.load(|model| model.orders_of(account, before, limit))
+    }
+
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
         self.load(|model| model.page_of_orders(page))
     }

@@ -167,6 +167,18 @@ impl Store for SqliteStore {
         self.point(|db| find(db, "order", &format!("{ORDER} where id = ?1"), [id.0]))
     }
 
+    fn orders_of(&self, account: AccountId, before: OrderId, limit: u16) -> Answer<'_, Vec<Order>> {
+        let limit = limit.min(Page::LIMIT_MAX);
+        self.listing(move |db| {
+            list(
+                db,
+                "order",
+                &orders_of(),
+                params![account.0, before.0, limit],
+            )
+        })
+    }
+
     fn orders(&self, page: Page) -> Answer<'_, Vec<Order>> {
         let sql = format!("{ORDER} where id > ?1 order by id limit ?2");
         self.listing(move |db| list(db, "order", &sql, params![page.after, limit(page)]))
@@ -299,6 +311,10 @@ impl Store for SqliteStore {
     }
 }
 
+fn orders_of() -> String {
+    format!("{ORDER} where account = ?1 and id < ?2 order by id desc limit ?3")
+}
+
 fn limit(page: Page) -> u16 {
     page.limit.min(Page::LIMIT_MAX)
 }
@@ -335,7 +351,9 @@ mod tests {
             orders.contains("SEARCH orders USING INTEGER PRIMARY KEY"),
             "{orders}"
         );
-        for listing in [&revoked, &orders] {
+        let own = plan(&orders_of());
+        assert!(own.contains("INDEX orders_account"), "{own}");
+        for listing in [&revoked, &orders, &own] {
             assert!(!listing.contains("TEMP B-TREE"), "{listing}");
         }
     }

@@ -7,7 +7,10 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// All migrations, oldest first. Never change one that was released; add the next.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 /// Brings the file to the newest schema.
 pub(super) fn to_newest(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {

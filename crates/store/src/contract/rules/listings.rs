@@ -3,7 +3,7 @@ use std::sync::Arc;
 use chancery_authority::proof::FailureKind;
 use chancery_authority::store::{CertificateFilter, OnlyRevoked, OpenWork, Page};
 use chancery_authority::world::{World, authorization_in, names, order_in};
-use chancery_authority::{AccountId, Store};
+use chancery_authority::{AccountId, OrderId, Store};
 use tokio::task::JoinSet;
 
 use crate::contract::Open;
@@ -123,6 +123,38 @@ pub(in crate::contract) async fn pages_ascend(open: Open<'_>) {
     };
     assert_eq!(store.orders(middle).await, Ok(orders[6..8].to_vec()));
     assert_page_is_capped(&mut world, &store).await;
+}
+
+pub(in crate::contract) async fn orders_of_an_account(open: Open<'_>) {
+    let (mut world, store) = (World::new(54), open());
+    let mut mine = Vec::new();
+    for number in 0..12 {
+        let whose = AccountId(1 + number % 3);
+        let wanted = names(&["a.test"]).expect("a name");
+        let (placed, order, _) = world.order(whose, wanted).expect("placed");
+        applied(&*store, &placed).await;
+        if whose == AccountId(1) {
+            mine.insert(0, order);
+        }
+    }
+    let last = OrderId(i64::MAX);
+    assert_eq!(
+        store.orders_of(AccountId(1), last, 10).await,
+        Ok(mine.clone())
+    );
+    assert_eq!(
+        store.orders_of(AccountId(1), last, 3).await,
+        Ok(mine[..3].to_vec())
+    );
+    assert_eq!(
+        store.orders_of(AccountId(1), mine[1].id, 10).await,
+        Ok(mine[2..].to_vec())
+    );
+    assert_eq!(
+        store.orders_of(AccountId(9), last, 10).await,
+        Ok(Vec::new())
+    );
+    assert_eq!(store.orders_of(AccountId(1), last, 0).await, Ok(Vec::new()));
 }
 
 /// No page is larger than the largest, whatever is asked for.
