@@ -146,7 +146,11 @@ impl Account<'_> {
         self.look_at(order)
     }
 
-    fn take_up(&self, url: &str) -> Result<(), Lost> {
+    /// Provides the proof of an authorization and says that it is ready: a wildcard's by dns-01, any other's by http-01.
+    ///
+    /// # Errors
+    /// [`Lost`]
+    pub fn take_up(&self, url: &str) -> Result<(), Lost> {
         let authorization = self.try_read(url)?.json();
         let kind = if authorization["wildcard"] == true {
             "dns-01"

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_authority::account::Owner;
-use chancery_authority::gateway::{Gateway, NameRules};
+use chancery_authority::gateway::{Gateway, NameRules, Offer};
 use chancery_authority::issuance::{Finalize, KeyUse, claim, record};
 use chancery_authority::issuer::LiveIssuer;
 use chancery_authority::order::Order;
@@ -105,6 +105,8 @@ impl World {
             profiles: vec![Profile::server("server")],
             terms_of_service: None,
             names: NameRules::any(),
+            pre_authorization: Offer::NotMade,
+            reuse: Offer::NotMade,
         };
         let highest = store.health().await?.highest_id;
         let ids = Mutex::new(IdSource::new(1, highest));

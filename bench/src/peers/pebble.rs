@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use chancery_crypto::{Curve, Entropy, KeyKind, PrivateKey, SignatureForm, SystemEntropy};
 use chancery_pki::issuer::IssuerCertificate;
 use chancery_pki::tbs::{self, CaRequest, LeafRequest, Tbs};
-use chancery_pki::{DnsName, Profile, San, Serial, Spki, UnixTime, pem};
+use chancery_pki::{AskedValidity, DnsName, Profile, San, Serial, Spki, UnixTime, pem};
 use serde_json::json;
 
 use crate::cli::Peer;
@@ -122,6 +122,7 @@ impl Identity {
             profile: &Profile::server("server"),
             serial: serial(now),
             now,
+            asked: AskedValidity::default(),
             spki: &Spki::of(leaf_key.public()),
             names: &names()?,
             crl_url: NOWHERE,

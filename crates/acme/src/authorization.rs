@@ -27,6 +27,13 @@ pub struct Authorization {
     pub wildcard: bool,
 }
 
+/// The payload of newAuthz (RFC 8555 §7.4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewAuthorization {
+    /// What the account wants to prove; never a wildcard.
+    pub identifier: WireIdentifier,
+}
+
 /// Where an authorization stands (RFC 8555 §7.1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -33,12 +33,15 @@ mod key_change;
 mod order;
 mod orders_list;
 mod problem;
+mod renewal_info;
 mod revocation;
 mod token;
 mod wire;
 
 pub use account::{Account, AccountStatus, AccountUpdate, NewAccount};
-pub use authorization::{Authorization, AuthorizationStatus, AuthorizationUpdate};
+pub use authorization::{
+    Authorization, AuthorizationStatus, AuthorizationUpdate, NewAuthorization,
+};
 pub use challenge::{Challenge, ChallengeAnswer, ChallengeKind, ChallengeStatus};
 pub use contact::check_contact;
 pub use directory::{Directory, Meta};
@@ -51,5 +54,6 @@ pub use key_change::KeyChange;
 pub use order::{CERTIFICATE_CHAIN_MEDIA_TYPE, Finalize, NewOrder, Order, OrderStatus};
 pub use orders_list::OrdersList;
 pub use problem::{DETAIL_BYTES_MAX, PROBLEM_MEDIA_TYPE, Problem, ProblemKind, Subproblem};
+pub use renewal_info::{CertId, CertIdError, RenewalInfo, SuggestedWindow};
 pub use revocation::RevokeRequest;
 pub use token::{DNS01_LABEL, HTTP01_PATH, Token, dns01_value, key_authorization};

@@ -69,6 +69,12 @@ pub struct Order {
         skip_serializing_if = "Option::is_none"
     )]
     pub not_after: Option<UnixTime>,
+    /// The profile it follows (draft-ietf-acme-profiles).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The certificate it takes the place of (RFC 9773 §5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Why it is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Problem>,
@@ -202,6 +208,8 @@ mod tests {
             identifiers: vec![dns("www.example.org")],
             not_before: Some(BEFORE),
             not_after: Some(BEFORE),
+            profile: None,
+            replaces: None,
             error: None,
             authorizations: vec!["https://example.com/acme/authz/PAniVnsZcis".into()],
             finalize: "https://example.com/acme/order/TOlocE8rfgo/finalize".into(),
@@ -227,6 +235,8 @@ mod tests {
             identifiers: vec![],
             not_before: None,
             not_after: None,
+            profile: None,
+            replaces: None,
             error: Some(Problem::new(ErrorType::Unauthorized, "no answer")),
             authorizations: vec![],
             finalize: "f".into(),

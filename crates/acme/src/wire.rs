@@ -45,6 +45,24 @@ pub(crate) mod optional_time {
     }
 }
 
+/// A time as RFC 3339 in UTC.
+pub(crate) mod time {
+    use std::borrow::Cow;
+
+    use chancery_pki::UnixTime;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(time: &UnixTime, target: S) -> Result<S::Ok, S::Error> {
+        target.serialize_str(&time.to_rfc3339())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<UnixTime, D::Error> {
+        let text = Cow::<'de, str>::deserialize(source)?;
+        UnixTime::parse_rfc3339(&text).map_err(D::Error::custom)
+    }
+}
+
 /// For `skip_serializing_if`: flags are written only when they are set.
 pub(crate) fn is_false(flag: &bool) -> bool {
     !flag

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use chancery_crypto::{Curve, KeyKind, PrivateKey, PublicKey, SignatureForm};
 use chancery_pki::tbs::{assemble, ca, leaf};
 use chancery_pki::{
-    CaRequest, Certificate, ExtKeyUsage, IssuerCertificate, LeafRequest, Profile, San, Serial,
-    Spki, Tbs, UnixTime, pem,
+    AskedValidity, CaRequest, Certificate, ExtKeyUsage, IssuerCertificate, LeafRequest, Profile,
+    San, Serial, Spki, Tbs, UnixTime, pem,
 };
 
 /// 2026-01-01T00:00:00Z
@@ -51,6 +51,7 @@ impl Authority {
             profile: &Profile::server("server"),
             serial: serial(now),
             now,
+            asked: AskedValidity::default(),
             spki: &Spki::of(key),
             names,
             crl_url: URLS.0,

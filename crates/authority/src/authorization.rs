@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use chancery_acme::ChallengeKind;
+use chancery_crypto::{Entropy, sha256};
 use chancery_pki::{San, UnixTime};
 use minicbor::{Decode, Encode};
 
+use crate::account::Owner;
+use crate::asking::Asking;
 use crate::audit::Actor;
 use crate::change::{Change, ChangeKind, Record};
 use crate::effect::{Decision, Effect};
-use crate::id::{AccountId, AuthorizationId, OrderId};
-use crate::order::{Order, OrderEvent};
+use crate::gateway::{Gateway, Offer};
+use crate::id::{AccountId, AuthorizationId, IdSource, OrderId};
+use crate::order::{ORDER_LIFETIME_SECS, Order, OrderEvent};
 use crate::proof::{FailureKind, Observation, Proof, ProofFailure};
 use crate::refusal::{Denied, Refusal};
 
@@ -32,9 +36,9 @@ pub struct Authorization {
     /// Whose it is.
     #[n(2)]
     pub account: AccountId,
-    /// The order it was made for.
+    /// The order it was made for; none if it was asked for by itself (§7.4.1).
     #[n(3)]
-    pub order: OrderId,
+    pub order: Option<OrderId>,
     /// What it authorizes. A wildcard's is never that of the plain name (failures A10).
     #[n(4)]
     pub identifier: San,
@@ -47,6 +51,33 @@ pub struct Authorization {
     /// The ways to satisfy it; any one suffices.
     #[n(7)]
     pub challenges: Vec<Challenge>,
+    /// Whether later orders may rest on it.
+    #[n(8)]
+    pub reuse: Option<Reuse>,
+}
+
+/// What an authorization may serve for beside the order it was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reuse {
+    /// For any later order of its account for the same identifier, as long as it is valid.
+    #[n(0)]
+    LaterOrders,
+}
+
+/// Finds the valid authorizations of one account for one identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReuseTag(pub [u8; 16]);
+
+impl ReuseTag {
+    /// The tag of an identifier for an account. A wildcard's is another than that of its base name (failures A10).
+    #[must_use]
+    pub fn new(account: AccountId, identifier: &San) -> Self {
+        let digest = sha256(format!("{account} {identifier}").as_bytes());
+        let mut tag = [0; 16];
+        tag.copy_from_slice(&digest[..16]);
+        Self(tag)
+    }
 }
 
 /// Where an authorization stands.
@@ -177,6 +208,71 @@ pub enum Finding {
 }
 
 impl Authorization {
+    /// An authorization before any order (§7.4.1).
+    ///
+    /// # Errors
+    /// [`Refusal::NotOffered`], [`Refusal::WildcardNotAlone`], [`Refusal::RejectedNames`], [`Refusal::NoChallengeFor`].
+    pub fn ask(
+        ids: &mut IdSource,
+        asking: &Asking<'_>,
+        identifier: San,
+    ) -> Result<(Change, Self), Refusal> {
+        let (now, gateway, owner) = (asking.now, asking.gateway, asking.owner);
+        match gateway.pre_authorization {
+            Offer::Made => {}
+            Offer::NotMade => return Err(Refusal::NotOffered { what: "newAuthz" }),
+        }
+        if matches!(identifier, San::Wildcard(_)) {
+            return Err(Refusal::WildcardNotAlone);
+        }
+        if let Err(why) = gateway.names.check(&identifier) {
+            return Err(Refusal::RejectedNames(vec![(identifier, why)]));
+        }
+        let made = Self {
+            id: AuthorizationId(ids.next(asking.now_millis)),
+            version: 1,
+            account: owner.id,
+            order: None,
+            state: AuthorizationState::Pending,
+            expires: UnixTime(now.0 + ORDER_LIFETIME_SECS),
+            challenges: fresh_challenges(gateway, &identifier, asking.entropy)?,
+            identifier,
+            reuse: Some(Reuse::LaterOrders),
+        };
+        let change = Change::authorization_created(now, owner, made.clone());
+        Ok((change, made))
+    }
+
+    /// How later orders find it, if they may rest on it.
+    #[must_use]
+    pub fn reuse_tag(&self) -> Option<ReuseTag> {
+        match (&self.state, self.reuse) {
+            (AuthorizationState::Valid { .. }, Some(Reuse::LaterOrders)) => {
+                Some(ReuseTag::new(self.account, &self.identifier))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a new order of this account at this gateway may rest on it for `name`: it is valid, was meant for that, and was
+    /// proven in a way that the gateway still offers for such a name (failures A10).
+    pub(crate) fn serves(
+        &self,
+        now: UnixTime,
+        owner: Owner,
+        gateway: &Gateway,
+        name: &San,
+    ) -> bool {
+        let offered = |evidence: &Evidence| match evidence.kind {
+            EvidenceKind::Challenge(kind) => gateway.methods_for(name).contains(&kind),
+            EvidenceKind::Configuration => false,
+        };
+        self.account == owner.id
+            && self.identifier == *name
+            && self.reuse == Some(Reuse::LaterOrders)
+            && self.evidence_at(now).is_some_and(offered)
+    }
+
     /// Whether it authorizes its identifier at `now`.
     #[must_use]
     pub fn evidence_at(&self, now: UnixTime) -> Option<&Evidence> {
@@ -239,7 +335,7 @@ impl Authorization {
         now: UnixTime,
         index: u8,
         finding: Finding,
-        order: &Order,
+        order: Option<&Order>,
     ) -> Result<Decision, Refusal> {
         self.check_order(order)?;
         let challenge = self
@@ -299,7 +395,7 @@ impl Authorization {
     ///
     /// # Errors
     /// [`Refusal::AuthorizationState`] when it is neither pending nor valid, [`Denied::NotYours`] for another order.
-    pub fn deactivate(&self, now: UnixTime, order: &Order) -> Result<Decision, Refusal> {
+    pub fn deactivate(&self, now: UnixTime, order: Option<&Order>) -> Result<Decision, Refusal> {
         self.check_order(order)?;
         match self.state {
             AuthorizationState::Pending | AuthorizationState::Valid { .. }
@@ -342,7 +438,7 @@ impl Authorization {
             .collect()
     }
 
-    fn proved(&self, now: UnixTime, index: u8, proof: Proof, order: &Order) -> Decision {
+    fn proved(&self, now: UnixTime, index: u8, proof: Proof, order: Option<&Order>) -> Decision {
         let mut next = self.with_challenge(index, ChallengeState::Valid { at: proof.at });
         let kind = next.challenges[usize::from(index)].kind;
         next.state = AuthorizationState::Valid {
@@ -361,9 +457,8 @@ impl Authorization {
         {
             next.challenges.pop();
         }
-        let order = order
-            .step(now, &OrderEvent::AuthorizationValid(self.id))
-            .map(|moved| (order.version, moved));
+        let event = OrderEvent::AuthorizationValid(self.id);
+        let order = moved_order(now, order, &event);
         let change = Change::authorization_and_order_moved(
             now,
             Actor::Authority,
@@ -374,7 +469,13 @@ impl Authorization {
         Decision::new(change, Vec::new())
     }
 
-    fn failed(&self, now: UnixTime, index: u8, failure: ProofFailure, order: &Order) -> Decision {
+    fn failed(
+        &self,
+        now: UnixTime,
+        index: u8,
+        failure: ProofFailure,
+        order: Option<&Order>,
+    ) -> Decision {
         let state = ChallengeState::Invalid {
             failure: failure.clone(),
         };
@@ -389,7 +490,7 @@ impl Authorization {
         now: UnixTime,
         actor: Actor,
         next: Self,
-        order: &Order,
+        order: Option<&Order>,
         failure: ProofFailure,
     ) -> Decision {
         let event = OrderEvent::AuthorizationLost {
@@ -397,7 +498,7 @@ impl Authorization {
             identifier: self.identifier.clone(),
             failure,
         };
-        let order = order.step(now, &event).map(|moved| (order.version, moved));
+        let order = moved_order(now, order, &event);
         let change = Change::authorization_and_order_moved(
             now,
             actor,
@@ -409,8 +510,8 @@ impl Authorization {
     }
 
     /// What happens to an authorization concerns the order that it was made for, and no other (failures A12).
-    fn check_order(&self, order: &Order) -> Result<(), Refusal> {
-        if order.id == self.order {
+    fn check_order(&self, order: Option<&Order>) -> Result<(), Refusal> {
+        if order.map(|order| order.id) == self.order {
             Ok(())
         } else {
             Err(Denied::NotYours.into())
@@ -435,6 +536,29 @@ impl Authorization {
             after,
         }
     }
+}
+
+/// Challenges for an identifier, as the gateway offers them.
+pub(crate) fn fresh_challenges(
+    gateway: &Gateway,
+    name: &San,
+    entropy: &dyn Entropy,
+) -> Result<Vec<Challenge>, Refusal> {
+    let kinds = gateway.methods_for(name);
+    if kinds.is_empty() {
+        return Err(Refusal::NoChallengeFor { name: name.clone() });
+    }
+    let challenge = |kind| {
+        let mut token = [0; 32];
+        entropy.fill(&mut token);
+        Challenge::new(kind, token)
+    };
+    Ok(kinds.into_iter().map(challenge).collect())
+}
+
+fn moved_order(now: UnixTime, order: Option<&Order>, event: &OrderEvent) -> Option<(u32, Order)> {
+    let order = order?;
+    Some((order.version, order.step(now, event)?))
 }
 
 /// Network trouble may pass; a wrong answer was given on purpose.

@@ -5,6 +5,7 @@ use chancery_crypto::PublicKey;
 use crate::account::{Account, AccountStatus};
 use crate::authorization::Authorization;
 use crate::certificate::Certificate;
+use crate::holding::Holding;
 use crate::id::AccountId;
 use crate::order::Order;
 use crate::refusal::Denied;
@@ -16,6 +17,8 @@ pub enum Subject<'a> {
     Account(&'a Account),
     /// Whoever signed with this key, which belongs to no account here.
     Key(&'a PublicKey),
+    /// An account that has proven every name of a certificate which another account obtained.
+    Holder(Holding<'a>),
     /// A local user at the operator's socket, by the kernel's word.
     Operator {
         /// The user's number.
@@ -82,6 +85,17 @@ pub fn authorize(subject: Subject<'_>, action: Action, object: Object<'_>) -> Re
                 ) => Err(Denied::NotAllowed),
             }
         }
+        (Subject::Holder(holding), Object::Certificate(certificate, _))
+            if holding.certificate() == certificate.id =>
+        {
+            match (holding.account().status, action) {
+                (AccountStatus::Deactivated | AccountStatus::Revoked, _) => {
+                    Err(Denied::AccountInactive)
+                }
+                (AccountStatus::Valid, Action::Revoke) => Ok(()),
+                (AccountStatus::Valid, Action::Read | Action::Write) => Err(Denied::NotYours),
+            }
+        }
         (Subject::Key(key), Object::Certificate(_, certified)) if key == certified => {
             match action {
                 Action::Revoke => Ok(()),
@@ -89,7 +103,7 @@ pub fn authorize(subject: Subject<'_>, action: Action, object: Object<'_>) -> Re
             }
         }
         (
-            Subject::Key(_),
+            Subject::Key(_) | Subject::Holder(_),
             Object::Account(_)
             | Object::Order(_)
             | Object::Authorization(_)

@@ -54,6 +54,9 @@ pub struct Certificate {
     /// When it was recorded.
     #[n(13)]
     pub created: UnixTime,
+    /// The last order that was placed to take its place (RFC 9773 §5).
+    #[n(14)]
+    pub replaced_by: Option<OrderId>,
 }
 
 /// Whether a certificate may be trusted.
@@ -128,6 +131,17 @@ impl Certificate {
                 Ok(Revocation::Change(Box::new(change)))
             }
         }
+    }
+
+    /// The same, with the order that takes its place, and the version that this is meant to replace.
+    pub(crate) fn replaced_by(self, order: OrderId) -> (u32, Self) {
+        let from = self.version;
+        let next = Self {
+            version: from + 1,
+            replaced_by: Some(order),
+            ..self
+        };
+        (from, next)
     }
 
     /// Its line on the CRL, if it has one.

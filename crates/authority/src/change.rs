@@ -78,6 +78,9 @@ pub enum ChangeKind {
     /// An account got another key.
     #[n(18)]
     AccountRekeyed,
+    /// An authorization without an order.
+    #[n(19)]
+    AuthorizationCreated,
 }
 
 /// A stored record.
@@ -257,13 +260,21 @@ impl Change {
         owner: Owner,
         order: Order,
         authorizations: Vec<Authorization>,
+        replaced: Option<(u32, Certificate)>,
     ) -> Self {
         let actor = Actor::Account(order.account);
         let id = order.id.0;
         let mut writes = Vec::with_capacity(1 + authorizations.len());
         writes.push(absent(order));
         writes.extend(authorizations.into_iter().map(absent));
+        writes.extend(replaced.map(|(from, next)| replacing(from, next)));
         Self::new(now, actor, ChangeKind::OrderCreated, id, writes).needing(owner.need())
+    }
+
+    pub(crate) fn authorization_created(now: UnixTime, owner: Owner, made: Authorization) -> Self {
+        let (id, actor) = (made.id.0, Actor::Account(made.account));
+        let kind = ChangeKind::AuthorizationCreated;
+        Self::new(now, actor, kind, id, vec![absent(made)]).needing(owner.need())
     }
 
     pub(crate) fn authorization_moved(

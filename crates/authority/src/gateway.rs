@@ -23,6 +23,20 @@ pub struct Gateway {
     pub terms_of_service: Option<String>,
     /// Which names may be asked for.
     pub names: NameRules,
+    /// Whether authorizations can be had without an order (§7.4.1).
+    pub pre_authorization: Offer,
+    /// Whether what was proven for one order serves later ones of the account.
+    pub reuse: Offer,
+}
+
+/// Whether a gateway offers something that it need not offer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// It does.
+    Made,
+    /// It does not.
+    #[default]
+    NotMade,
 }
 
 /// All entrances of one server.
@@ -214,6 +228,8 @@ mod tests {
             profiles: vec![Profile::server("server")],
             terms_of_service: None,
             names: NameRules::any(),
+            pre_authorization: Offer::NotMade,
+            reuse: Offer::NotMade,
         };
         let offered = |name| gateway.methods_for(&San::parse_dns(name).expect("a name"));
         assert_eq!(

@@ -171,6 +171,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
         profile,
         serial,
         now: *now,
+        asked: order.asked_validity(),
         spki: csr.spki(),
         names: &order.names,
         crl_url: &issuer.record.crl_url(shard),
@@ -178,7 +179,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     })
     .map_err(|error| Refusal::NotIssuable(error.to_string()))?;
     let linted = lint(tbs, profile, issuer)?;
-    let (_, not_after) = profile.validity(*now);
+    let (_, not_after) = profile.validity_within(*now, order.asked_validity())?;
     let claim = Claim {
         issuer: issuer.record.id,
         serial,
@@ -255,6 +256,7 @@ pub fn record(
         status: CertificateStatus::Good,
         journal_sequence,
         created: now,
+        replaced_by: None,
     };
     let next = order.step(now, &OrderEvent::Signed).ok_or_else(refused)?;
     let change =

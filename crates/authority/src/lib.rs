@@ -20,6 +20,7 @@
 //! What this crate never does: open a socket or a file, read a clock, draw randomness, speak HTTP or SQL, wait.
 
 pub mod account;
+mod asking;
 pub mod audit;
 pub mod authorization;
 mod authorize;
@@ -28,6 +29,7 @@ pub mod change;
 pub mod crl;
 pub mod effect;
 pub mod gateway;
+pub mod holding;
 pub mod id;
 pub mod issuance;
 pub mod issuer;
@@ -35,6 +37,7 @@ pub mod order;
 pub mod proof;
 pub mod recovery;
 pub mod refusal;
+pub mod renewal;
 pub mod setting;
 pub mod store;
 #[cfg(any(test, feature = "world"))]
@@ -43,6 +46,7 @@ pub mod world;
 #[cfg(test)]
 mod machine_tests;
 
+pub use asking::Asking;
 pub use authorize::{Action, Object, Subject, authorize};
 pub use change::{Change, ChangeKind, Expect, Need, Outcome, Record, Write};
 pub use effect::{Decision, Effect};

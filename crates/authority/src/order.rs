@@ -2,15 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use chancery_crypto::{Digest32, Entropy};
-use chancery_pki::{San, Serial, UnixTime};
+use chancery_crypto::Digest32;
+use chancery_pki::{AskedValidity, San, Serial, UnixTime};
 use minicbor::{Decode, Encode};
 
 use crate::account::Owner;
+use crate::asking::Asking;
 use crate::audit::Actor;
-use crate::authorization::{Authorization, AuthorizationState, Challenge, Evidence, EvidenceKind};
+use crate::authorization::{
+    Authorization, AuthorizationState, Evidence, EvidenceKind, Reuse, fresh_challenges,
+};
+use crate::certificate::Certificate;
 use crate::change::{Change, Record};
-use crate::gateway::{Gateway, NAMES_PER_ORDER_MAX};
+use crate::gateway::{Gateway, NAMES_PER_ORDER_MAX, Offer};
 use crate::id::{AccountId, AuthorizationId, CertificateId, IdSource, IssuerId, OrderId};
 use crate::proof::{FailureKind, ProofFailure};
 use crate::refusal::Refusal;
@@ -57,6 +61,26 @@ pub struct Order {
     /// Where it stands.
     #[n(10)]
     pub state: OrderState,
+    /// When the certificate shall begin and end, as far as that was asked for.
+    #[n(11)]
+    pub not_before: Option<UnixTime>,
+    /// See `not_before`.
+    #[n(12)]
+    pub not_after: Option<UnixTime>,
+    /// The certificate whose place it takes (RFC 9773 §5).
+    #[n(13)]
+    pub replaces: Option<Replaced>,
+}
+
+/// A certificate whose place an order takes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Replaced {
+    /// Its number.
+    #[n(0)]
+    pub certificate: CertificateId,
+    /// As the client named it.
+    #[n(1)]
+    pub cert_id: String,
 }
 
 /// One thing an order needs proven.
@@ -68,6 +92,41 @@ pub struct Part {
     /// Whether it was valid when it last changed.
     #[n(1)]
     pub satisfied: bool,
+}
+
+impl Part {
+    fn of(authorization: &Authorization, now: UnixTime) -> Self {
+        Self {
+            authorization: authorization.id,
+            satisfied: authorization.evidence_at(now).is_some(),
+        }
+    }
+}
+
+impl Replacing {
+    /// RFC 9773 §5: the account's own, of at least one of the names, and nobody else is about to replace it.
+    fn check(
+        self,
+        account: AccountId,
+        names: &BTreeSet<San>,
+    ) -> Result<(Replaced, Certificate), Refusal> {
+        if self.certificate.account != account {
+            return Err(Refusal::NotReplaceable("it is not this account's"));
+        }
+        if self.names.is_disjoint(names) {
+            let why = "it has none of the order's names";
+            return Err(Refusal::NotReplaceable(why));
+        }
+        if self.taken_by.is_some() {
+            let serial = self.certificate.serial;
+            return Err(Refusal::AlreadyReplaced { serial });
+        }
+        let replaced = Replaced {
+            certificate: self.certificate.id,
+            cert_id: self.cert_id,
+        };
+        Ok((replaced, self.certificate))
+    }
 }
 
 /// Policy's answer.
@@ -203,22 +262,48 @@ pub struct Wanted {
     pub names: BTreeSet<San>,
     /// The profile, if one was named.
     pub profile: Option<String>,
+    /// The validity, as far as one was asked for.
+    pub validity: AskedValidity,
+    /// The certificate that is to be replaced.
+    pub replaces: Option<Replacing>,
 }
+
+/// A certificate that a new order is to replace, with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacing {
+    /// It, as stored.
+    pub certificate: Certificate,
+    /// The names in it.
+    pub names: BTreeSet<San>,
+    /// How the client named it.
+    pub cert_id: String,
+    /// The order that replaces it already, if that may still come to something.
+    pub taken_by: Option<OrderId>,
+}
+
+/// What an order may rest on that was proven before.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Proven<'a>(pub &'a [Authorization]);
 
 impl Order {
     /// A new order with an authorization for each name.
     ///
     /// # Errors
-    /// [`Refusal::NameCount`], [`Refusal::RejectedNames`], [`Refusal::NoChallengeFor`], [`Refusal::UnknownProfile`].
+    /// [`Refusal::NameCount`], [`Refusal::RejectedNames`], [`Refusal::NoChallengeFor`], [`Refusal::UnknownProfile`],
+    /// [`Refusal::Validity`], [`Refusal::NotReplaceable`], [`Refusal::AlreadyReplaced`].
     pub fn create(
-        now: UnixTime,
-        now_millis: i64,
         ids: &mut IdSource,
-        entropy: &dyn Entropy,
-        gateway: &Gateway,
-        owner: Owner,
+        asking: &Asking<'_>,
         wanted: Wanted,
+        proven: Proven<'_>,
     ) -> Result<(Change, Self, Vec<Authorization>), Refusal> {
+        let Asking {
+            now,
+            now_millis,
+            entropy,
+            gateway,
+            owner,
+        } = *asking;
         let account = owner.id;
         let profile = gateway.profile(wanted.profile.as_deref())?;
         let max = NAMES_PER_ORDER_MAX.min(usize::from(profile.names_max));
@@ -240,47 +325,50 @@ impl Order {
         if !rejected.is_empty() {
             return Err(Refusal::RejectedNames(rejected));
         }
+        profile.check_asked(now, wanted.validity)?;
+        let replaced = match wanted.replaces {
+            None => None,
+            Some(replacing) => Some(replacing.check(account, &wanted.names)?),
+        };
         let id = OrderId(ids.next(now_millis));
-        let authorization = |name: &San| {
-            let kinds = gateway.methods_for(name);
-            if kinds.is_empty() {
-                return Err(Refusal::NoChallengeFor { name: name.clone() });
+        let mut made = Vec::new();
+        let mut parts = Vec::with_capacity(wanted.names.len());
+        let mut expires = UnixTime(now.0 + ORDER_LIFETIME_SECS);
+        for name in &wanted.names {
+            let serving = |it: &&Authorization| it.serves(now, owner, gateway, name);
+            if let Some(found) = proven.0.iter().filter(serving).max_by_key(|it| it.expires) {
+                expires = expires.min(found.expires);
+                parts.push(Part::of(found, now));
+                continue;
             }
-            let challenge = |kind| {
-                let mut token = [0; 32];
-                entropy.fill(&mut token);
-                Challenge::new(kind, token)
-            };
-            Ok(Authorization {
+            let authorization = Authorization {
                 id: AuthorizationId(ids.next(now_millis)),
                 version: 1,
                 account,
-                order: id,
+                order: Some(id),
                 identifier: name.clone(),
                 state: AuthorizationState::Pending,
                 expires: UnixTime(now.0 + ORDER_LIFETIME_SECS),
-                challenges: kinds.into_iter().map(challenge).collect(),
-            })
-        };
-        let authorizations: Vec<_> = wanted
-            .names
-            .iter()
-            .map(authorization)
-            .collect::<Result<_, _>>()?;
-        let order = Self::with_parts(
-            now,
-            id,
-            gateway,
-            account,
-            wanted.names,
-            &authorizations,
-            profile.name.clone(),
-        );
-        Ok((
-            Change::order_created(now, owner, order.clone(), authorizations.clone()),
-            order,
-            authorizations,
-        ))
+                challenges: fresh_challenges(gateway, name, entropy)?,
+                reuse: match gateway.reuse {
+                    Offer::Made => Some(Reuse::LaterOrders),
+                    Offer::NotMade => None,
+                },
+            };
+            parts.push(Part::of(&authorization, now));
+            made.push(authorization);
+        }
+        let mut order = Self::new(now, id, gateway, account, wanted.names, parts);
+        order.expires = expires;
+        order.profile = profile.name.clone();
+        order.not_before = wanted.validity.not_before;
+        order.not_after = wanted.validity.not_after;
+        let replaced = replaced.map(|(replaced, certificate)| {
+            order.replaces = Some(replaced);
+            certificate.replaced_by(id)
+        });
+        let change = Change::order_created(now, owner, order.clone(), made.clone(), replaced);
+        Ok((change, order, made))
     }
 
     /// The authority's order for its own server certificate: the names stand in the operator's configuration, which is
@@ -306,7 +394,8 @@ impl Order {
                 id: AuthorizationId(ids.next(now_millis)),
                 version: 1,
                 account: AccountId::AUTHORITY,
-                order: id,
+                order: Some(id),
+                reuse: None,
                 identifier: name.clone(),
                 state: AuthorizationState::Valid {
                     evidence: evidence.clone(),
@@ -315,39 +404,30 @@ impl Order {
                 challenges: Vec::new(),
             })
             .collect();
-        let order = Self::with_parts(
-            now,
-            id,
-            gateway,
-            AccountId::AUTHORITY,
-            names,
-            &authorizations,
-            profile,
-        );
+        let parts = authorizations.iter().map(|it| Part::of(it, now)).collect();
+        let mut order = Self::new(now, id, gateway, AccountId::AUTHORITY, names, parts);
+        order.profile = profile;
+        let owner = Owner::AUTHORITY;
         (
-            Change::order_created(now, Owner::AUTHORITY, order.clone(), authorizations.clone()),
+            Change::order_created(now, owner, order.clone(), authorizations.clone(), None),
             order,
             authorizations,
         )
     }
 
-    fn with_parts(
+    fn new(
         now: UnixTime,
         id: OrderId,
         gateway: &Gateway,
         account: AccountId,
         names: BTreeSet<San>,
-        authorizations: &[Authorization],
-        profile: String,
+        parts: Vec<Part>,
     ) -> Self {
-        let parts: Vec<_> = authorizations
-            .iter()
-            .map(|authorization| Part {
-                authorization: authorization.id,
-                satisfied: authorization.evidence_at(now).is_some(),
-            })
-            .collect();
-        let all = parts.iter().all(|part| part.satisfied);
+        let state = if parts.iter().all(|part| part.satisfied) {
+            OrderState::Ready
+        } else {
+            OrderState::Pending
+        };
         Self {
             id,
             version: 1,
@@ -357,14 +437,44 @@ impl Order {
             expires: UnixTime(now.0 + ORDER_LIFETIME_SECS),
             names,
             parts,
-            profile,
+            profile: String::new(),
             verdict: Verdict::permit_what_is_proven(),
-            state: if all {
-                OrderState::Ready
-            } else {
-                OrderState::Pending
-            },
+            state,
+            not_before: None,
+            not_after: None,
+            replaces: None,
         }
+    }
+
+    /// What was asked of the certificate's validity.
+    #[must_use]
+    pub fn asked_validity(&self) -> AskedValidity {
+        AskedValidity {
+            not_before: self.not_before,
+            not_after: self.not_after,
+        }
+    }
+
+    /// An authorization that it rests on is gone; it cannot be fulfilled any more.
+    #[must_use]
+    pub fn without_evidence(&self, now: UnixTime, name: &San) -> Option<Change> {
+        let part = self.parts.first()?;
+        let event = OrderEvent::AuthorizationLost {
+            authorization: part.authorization,
+            identifier: name.clone(),
+            failure: ProofFailure {
+                kind: FailureKind::Unauthorized,
+                detail: format!("no valid authorization for {name} is left"),
+                observations: Vec::new(),
+            },
+        };
+        let next = self.step(now, &event)?;
+        Some(Change::order_ended(
+            now,
+            Actor::Authority,
+            self.version,
+            next,
+        ))
     }
 
     /// The state as of `now`: an order that nobody fulfilled in time is invalid (§7.1.6).

@@ -117,6 +117,7 @@ fn from_intent(
         status,
         journal_sequence: intent.sequence,
         created: now,
+        replaced_by: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why the authority says no. The gateways turn these into problem documents; nothing else does.
 
-use chancery_pki::{San, Serial};
+use chancery_pki::{NotNarrower, San, Serial};
 
 use crate::id::AccountId;
 
@@ -58,6 +58,27 @@ pub enum Refusal {
         count: usize,
         /// How many are possible.
         max: usize,
+    },
+    /// The gateway does not offer what is asked for.
+    #[error("this gateway does not offer {what}")]
+    NotOffered {
+        /// What.
+        what: &'static str,
+    },
+    /// A wildcard is proven for an order only (§7.4.1).
+    #[error("a wildcard cannot be authorized by itself; place an order for it")]
+    WildcardNotAlone,
+    /// The validity that was asked for is not within the profile's.
+    #[error("{0}")]
+    Validity(#[from] NotNarrower),
+    /// The certificate named by `replaces` cannot be replaced by this order (RFC 9773 §5).
+    #[error("the certificate named by replaces cannot be replaced: {0}")]
+    NotReplaceable(&'static str),
+    /// Another order replaces it already.
+    #[error("certificate {serial} is replaced already, or about to be")]
+    AlreadyReplaced {
+        /// Its serial.
+        serial: Serial,
     },
     /// The gateway does not offer this profile.
     #[error("this gateway offers no profile {wanted:?}")]

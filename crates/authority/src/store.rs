@@ -8,7 +8,7 @@ use chancery_pki::{RevokedEntry, Serial, UnixTime};
 
 use crate::account::{Account, KeyTag};
 use crate::audit::Block;
-use crate::authorization::Authorization;
+use crate::authorization::{Authorization, ReuseTag};
 use crate::certificate::Certificate;
 use crate::change::{Change, ChangeKind, Outcome};
 use crate::crl::CrlState;
@@ -69,6 +69,7 @@ impl ChangeKind {
             | Self::AccountCreated
             | Self::AccountUpdated
             | Self::AccountRekeyed
+            | Self::AuthorizationCreated
             | Self::OrderCreated
             | Self::ChallengeTaken
             | Self::ValidationRetried
@@ -161,6 +162,8 @@ pub trait Store: Send + Sync {
     fn authorization(&self, id: AuthorizationId) -> Answer<'_, Option<Authorization>>;
     /// Several authorizations, in the order asked for; those that do not exist are left out.
     fn authorizations(&self, ids: Vec<AuthorizationId>) -> Answer<'_, Vec<Authorization>>;
+    /// Valid authorizations that later orders may rest on, by their tags.
+    fn reusable(&self, tags: Vec<ReuseTag>) -> Answer<'_, Vec<Authorization>>;
     /// A certificate.
     fn certificate(&self, id: CertificateId) -> Answer<'_, Option<Certificate>>;
     /// A certificate by issuer and serial.

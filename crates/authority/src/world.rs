@@ -15,19 +15,20 @@ use chancery_crypto::{Curve, Entropy, KeyKind, PrivateKey, SignatureForm, sha256
 use chancery_jose::Jwk;
 use chancery_pki::tbs::{self, assemble};
 use chancery_pki::{
-    CaRequest, Csr, ExtKeyUsage, IssuerCertificate, NameError, Profile, RevokedEntry, San, Serial,
-    Spki, UnixTime, csr,
+    AskedValidity, CaRequest, Csr, ExtKeyUsage, IssuerCertificate, NameError, Profile,
+    RevokedEntry, San, Serial, Spki, UnixTime, csr,
 };
 
 use crate::account::{Account, AccountStatus, KeyTag, Owner, Registration};
+use crate::asking::Asking;
 use crate::authorization::{Authorization, Finding};
 use crate::change::{Change, Record};
 use crate::crl::{CrlDraft, CrlFloor, CrlState};
-use crate::gateway::{Gateway, NameRules};
+use crate::gateway::{Gateway, NameRules, Offer};
 use crate::id::{AccountId, CertificateId, IdSource, IssuerId};
 use crate::issuance::{self, Finalize, KeyUse};
 use crate::issuer::{Issuer, LiveIssuer};
-use crate::order::{Order, OrderState, Wanted};
+use crate::order::{Order, OrderState, Proven, Wanted};
 use crate::proof::{FailureKind, Observation, Proof, ProofFailure};
 use crate::recovery::JournalledIntent;
 use crate::refusal::Refusal;
@@ -125,6 +126,8 @@ impl World {
                 profiles: vec![Profile::server("server")],
                 terms_of_service: None,
                 names: NameRules::any(),
+                pre_authorization: Offer::NotMade,
+                reuse: Offer::NotMade,
             },
             root: record(1, &root, Vec::new(), &root, 1),
             issuer: LiveIssuer {
@@ -217,17 +220,39 @@ impl World {
         let wanted = Wanted {
             names,
             profile: None,
+            validity: AskedValidity::default(),
+            replaces: None,
         };
-        let millis = self.now.0 * 1000;
-        Order::create(
-            self.now,
-            millis,
-            &mut self.ids,
-            &self.chance,
-            &self.gateway,
+        self.place(owner, wanted, &[])
+    }
+
+    /// An order of account 1 that may rest on what was proven before.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn order_resting(
+        &mut self,
+        wanted: Wanted,
+        proven: &[Authorization],
+    ) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
+        let owner = Owner::unstored(AccountId(1), AccountStatus::Valid);
+        self.place(owner, wanted, proven)
+    }
+
+    fn place(
+        &mut self,
+        owner: Owner,
+        wanted: Wanted,
+        proven: &[Authorization],
+    ) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
+        let asking = Asking {
+            now: self.now,
+            now_millis: self.now.0 * 1000,
+            entropy: &self.chance,
+            gateway: &self.gateway,
             owner,
-            wanted,
-        )
+        };
+        Order::create(&mut self.ids, &asking, wanted, Proven(proven))
     }
 
     /// A request for these names with a key of its own.

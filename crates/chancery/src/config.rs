@@ -87,6 +87,10 @@ pub(crate) struct GatewaySection {
     pub(crate) profiles: Vec<String>,
     pub(crate) terms_of_service: Option<String>,
     pub(crate) names: NamesSection,
+    /// Whether accounts may prove names before they order (newAuthz).
+    pub(crate) pre_authorization: bool,
+    /// Whether what was proven for one order serves later ones.
+    pub(crate) reuse_authorizations: bool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -170,6 +174,8 @@ impl Default for GatewaySection {
             profiles: vec![DEFAULT_NAME.to_owned()],
             terms_of_service: None,
             names: NamesSection::default(),
+            pre_authorization: false,
+            reuse_authorizations: false,
         }
     }
 }

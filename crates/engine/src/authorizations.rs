@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chancery_acme::{Token, key_authorization};
-use chancery_authority::account::Account;
+use chancery_authority::account::{Account, Owner};
 use chancery_authority::authorization::{
     Authorization, AuthorizationState, ChallengeState, Finding,
 };
+use chancery_authority::order::Order;
 use chancery_authority::proof::{Assignment, FailureKind, ProofFailure};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{Action, AuthorizationId, Object, Outcome, Refusal, Subject, authorize};
@@ -98,6 +99,32 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
+    /// Makes an authorization before any order (§7.4.1).
+    ///
+    /// # Errors
+    /// [`Refusal`], store errors.
+    pub async fn new_authorization(
+        &self,
+        by: &Account,
+        identifier: San,
+    ) -> Result<Authorization, EngineError> {
+        let gateway = self.gateway(&by.gateway)?;
+        by.check_terms(gateway)?;
+        let mut owner = Owner::from(by);
+        for _ in 0..TRIES_MAX {
+            let (change, made) = {
+                let asking = self.asking(gateway, owner);
+                let mut ids = self.lock_ids();
+                Authorization::ask(&mut ids, &asking, identifier.clone())?
+            };
+            if self.apply(change).await? == Outcome::Applied {
+                return Ok(made);
+            }
+            owner = self.owner_now(by.id).await?;
+        }
+        Err(EngineError::Contended)
+    }
+
     /// Gives an authorization up (§7.5.2).
     ///
     /// # Errors
@@ -109,11 +136,8 @@ impl Engine {
     ) -> Result<Arc<Authorization>, EngineError> {
         for _ in 0..TRIES_MAX {
             let found = self.own_authorization(by, id).await?;
-            let order = self
-                .find_order(found.order)
-                .await?
-                .ok_or(Denied::NotYours)?;
-            let decision = found.deactivate(self.now(), &order)?;
+            let order = self.order_behind(&found).await?;
+            let decision = found.deactivate(self.now(), order.as_deref())?;
             if self.commit(decision).await? == Outcome::Applied {
                 return self.own_authorization(by, id).await;
             }
@@ -161,13 +185,12 @@ impl Engine {
             let Some(found) = self.find_authorization(id).await? else {
                 return Ok(());
             };
-            let Some(order) = self.find_order(found.order).await? else {
-                return Ok(());
-            };
-            let decision = match found.on_finding(self.now(), challenge, finding.clone(), &order) {
+            let order = self.order_behind(&found).await?;
+            let moved = found.on_finding(self.now(), challenge, finding.clone(), order.as_deref());
+            let decision = match moved {
                 Ok(decision) => decision,
                 // Deactivated meanwhile, or decided by another attempt.
-                Err(Refusal::AuthorizationState { .. }) => return Ok(()),
+                Err(Refusal::AuthorizationState { .. } | Refusal::Denied(_)) => return Ok(()),
                 Err(refusal) => return Err(refusal.into()),
             };
             if self.commit(decision).await? == Outcome::Applied {
@@ -176,6 +199,17 @@ impl Engine {
             }
         }
         Err(EngineError::Contended)
+    }
+
+    /// The order that an authorization was made for.
+    async fn order_behind(
+        &self,
+        authorization: &Authorization,
+    ) -> Result<Option<Arc<Order>>, EngineError> {
+        match authorization.order {
+            Some(id) => self.find_order(id).await,
+            None => Ok(None),
+        }
     }
 
     /// What to ask the prover for; nothing if the challenge is not under way any more.

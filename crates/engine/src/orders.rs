@@ -1,20 +1,24 @@
 //! Orders: place, look at, finalize (RFC 8555 §7.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chancery_acme::CertId;
 use chancery_authority::account::{Account, KeyTag, Owner};
 use chancery_authority::audit::Actor;
-use chancery_authority::authorization::Authorization;
+use chancery_authority::authorization::{Authorization, ReuseTag};
+use chancery_authority::gateway::{Gateway, NAMES_PER_ORDER_MAX, Offer};
 use chancery_authority::issuance::{Finalize, KeyUse, claim};
-use chancery_authority::order::{Order, OrderState, Wanted};
+use chancery_authority::order::{Order, OrderState, Proven, Replacing, Wanted};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
-    AccountId, Action, Change, Decision, Object, OrderId, Outcome, Refusal, Subject, authorize,
+    AccountId, Action, Asking, Change, Decision, Object, OrderId, Outcome, Refusal, Subject,
+    authorize,
 };
 use chancery_crypto::sha256;
 use chancery_jose::Jwk;
-use chancery_pki::Csr;
+use chancery_pki::{AskedValidity, Certificate as Parsed, Csr, San};
 
 use crate::{Engine, EngineError, TRIES_MAX};
 
@@ -35,6 +39,19 @@ pub(crate) enum KeyLookup {
     AtCommit,
 }
 
+/// What a client asks for in newOrder, checked for form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderWish {
+    /// The names.
+    pub names: BTreeSet<San>,
+    /// The profile, if one was named.
+    pub profile: Option<String>,
+    /// The validity, as far as one was asked for.
+    pub validity: AskedValidity,
+    /// The certificate whose place it shall take (RFC 9773 §5).
+    pub replaces: Option<CertId>,
+}
+
 impl Engine {
     /// Places an order.
     ///
@@ -43,24 +60,18 @@ impl Engine {
     pub async fn new_order(
         &self,
         account: &Account,
-        wanted: Wanted,
+        wanted: OrderWish,
     ) -> Result<(Order, Vec<Authorization>), EngineError> {
         let gateway = self.gateway(&account.gateway)?;
         account.check_terms(gateway)?;
         let mut owner = Owner::from(account);
         for _ in 0..TRIES_MAX {
-            let (now, millis) = (self.now(), self.clock.now_millis());
+            let proven = self.proven_before(gateway, account.id, &wanted).await?;
+            let wanted = self.look_up(account, &wanted).await?;
             let created = {
+                let asking = self.asking(gateway, owner);
                 let mut ids = self.lock_ids();
-                Order::create(
-                    now,
-                    millis,
-                    &mut ids,
-                    &*self.entropy,
-                    gateway,
-                    owner,
-                    wanted.clone(),
-                )
+                Order::create(&mut ids, &asking, wanted, Proven(&proven))
             };
             let (change, order, authorizations) = match created {
                 Ok(created) => created,
@@ -77,8 +88,78 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
+    /// A request that comes in now.
+    pub(crate) fn asking<'a>(&'a self, gateway: &'a Gateway, owner: Owner) -> Asking<'a> {
+        Asking {
+            now: self.now(),
+            now_millis: self.clock.now_millis(),
+            entropy: &*self.entropy,
+            gateway,
+            owner,
+        }
+    }
+
+    /// What the account has proven already, where the gateway lets orders rest on that.
+    async fn proven_before(
+        &self,
+        gateway: &Gateway,
+        account: AccountId,
+        wanted: &OrderWish,
+    ) -> Result<Vec<Authorization>, EngineError> {
+        match (gateway.reuse, gateway.pre_authorization) {
+            (Offer::NotMade, Offer::NotMade) => Ok(Vec::new()),
+            (Offer::Made, _) | (_, Offer::Made) => {
+                let tag = |name| ReuseTag::new(account, name);
+                // More names than an order may have are refused without a look.
+                let tags = wanted.names.iter().take(NAMES_PER_ORDER_MAX).map(tag);
+                Ok(self.store.reusable(tags.collect()).await?)
+            }
+        }
+    }
+
+    /// Adds what is stored of the certificate that is to be replaced.
+    async fn look_up(&self, account: &Account, wish: &OrderWish) -> Result<Wanted, EngineError> {
+        let replaces = match &wish.replaces {
+            None => None,
+            Some(cert_id) => Some(self.replacing(account, cert_id).await?),
+        };
+        Ok(Wanted {
+            names: wish.names.clone(),
+            profile: wish.profile.clone(),
+            validity: wish.validity,
+            replaces,
+        })
+    }
+
+    async fn replacing(
+        &self,
+        account: &Account,
+        cert_id: &CertId,
+    ) -> Result<Replacing, EngineError> {
+        let found = self.certificate_by_cert_id(cert_id).await?;
+        let unknown = Refusal::NotReplaceable("it is not one of this authority's");
+        let certificate = found.ok_or(unknown)?;
+        if certificate.account != account.id {
+            return Err(Refusal::NotReplaceable("it is not this account's").into());
+        }
+        let taken_by = match certificate.replaced_by {
+            None => None,
+            Some(order) => self.find_order(order).await?,
+        };
+        let now = self.now();
+        let taken_by = taken_by.filter(|order| order.status_at(now) != "invalid");
+        let parsed = Parsed::parse(&certificate.der)
+            .map_err(|_| Refusal::NotReplaceable("it cannot be read"))?;
+        Ok(Replacing {
+            names: parsed.sans().iter().cloned().collect(),
+            cert_id: cert_id.to_string(),
+            taken_by: taken_by.map(|order| order.id),
+            certificate,
+        })
+    }
+
     /// The account as it is stored, after a decision on how it was seen before has conflicted.
-    async fn owner_now(&self, id: AccountId) -> Result<Owner, EngineError> {
+    pub(crate) async fn owner_now(&self, id: AccountId) -> Result<Owner, EngineError> {
         self.accounts.forget(id);
         let live = self.account(id).await?.ok_or(Denied::NotYours)?;
         Ok(Owner::from(&live.account))
@@ -109,6 +190,9 @@ impl Engine {
         let answer = self.try_finalize(by, id, csr).await;
         if let Err(EngineError::Refused(refusal)) = &answer {
             self.remember_refusal(by, id, refusal);
+            if let Refusal::NoEvidence { name } = refusal {
+                self.give_up(id, name).await?;
+            }
         }
         answer
     }
@@ -145,6 +229,19 @@ impl Engine {
                 return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
             }
             (owner, key_lookup) = (self.owner_now(by.id).await?, KeyLookup::Before);
+        }
+        Err(EngineError::Contended)
+    }
+
+    /// An order that lost what it rested on can never be fulfilled: it says so from now on.
+    async fn give_up(&self, id: OrderId, name: &San) -> Result<(), EngineError> {
+        for _ in 0..TRIES_MAX {
+            let order = self.find_order(id).await?;
+            let change = order.and_then(|order| order.without_evidence(self.now(), name));
+            let Some(change) = change else { return Ok(()) };
+            if self.apply(change).await? == Outcome::Applied {
+                return Ok(());
+            }
         }
         Err(EngineError::Contended)
     }

@@ -4,15 +4,21 @@ use std::sync::Arc;
 
 use chancery_authority::account::Account;
 use chancery_authority::audit::Actor;
+use chancery_authority::authorization::ReuseTag;
 use chancery_authority::certificate::{Certificate, Revocation, revocation_reason};
+use chancery_authority::holding::Holding;
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
-    Action, CertificateId, Change, Object, Outcome, Refusal, Subject, authorize,
+    Action, CertificateId, Change, Object, OrderId, Outcome, Refusal, Subject, authorize,
 };
 use chancery_crypto::PublicKey;
 use chancery_pki::{Certificate as Parsed, Serial, UnixTime};
 
 use crate::{Engine, EngineError, TRIES_MAX};
+
+/// How many of an account's newest orders are looked at for what it has proven: ten pages of a hundred.
+const HELD_PAGES_MAX: usize = 10;
+const HELD_PAGE: u16 = 100;
 
 /// Who asks for a revocation.
 #[derive(Debug, Clone, Copy)]
@@ -108,11 +114,13 @@ impl Engine {
         for _ in 0..TRIES_MAX {
             let found = self.store.certificate(id).await?.ok_or(Denied::NotYours)?;
             let key = certified_key(&found)?;
-            let allowed = authorize(
-                by.subject(),
-                Action::Revoke,
-                Object::Certificate(&found, &key),
-            );
+            let object = Object::Certificate(&found, &key);
+            let mut allowed = authorize(by.subject(), Action::Revoke, object);
+            if let (Err(Denied::NotYours), Revoker::Account(account)) = (allowed, by)
+                && let Some(holding) = self.holding(account, &found).await?
+            {
+                allowed = authorize(Subject::Holder(holding), Action::Revoke, object);
+            }
             if let Err(denied) = allowed {
                 let why = denied.to_string();
                 self.remember(Change::refused_revocation(self.now(), by.actor(), id, why));
@@ -136,6 +144,36 @@ impl Engine {
             }
         }
         Err(EngineError::Contended)
+    }
+
+    /// Whether the account has proven all names of a certificate that is another's: by what later orders may rest on, and by
+    /// its newest orders.
+    async fn holding<'a>(
+        &self,
+        account: &'a Account,
+        certificate: &Certificate,
+    ) -> Result<Option<Holding<'a>>, EngineError> {
+        let Ok(parsed) = Parsed::parse(&certificate.der) else {
+            return Ok(None);
+        };
+        let (now, names) = (self.now(), parsed.sans());
+        let tags = names.iter().map(|name| ReuseTag::new(account.id, name));
+        let mut held = self.store.reusable(tags.collect()).await?;
+        let mut before = OrderId(i64::MAX);
+        for _ in 0..HELD_PAGES_MAX {
+            if let Some(holding) = Holding::of(now, account, certificate, names, &held) {
+                return Ok(Some(holding));
+            }
+            let page = self.store.orders_of(account.id, before, HELD_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            before = last.id;
+            let parts = page
+                .iter()
+                .filter(|order| names.iter().any(|name| order.names.contains(name)))
+                .flat_map(|order| order.parts.iter().map(|part| part.authorization));
+            held.extend(self.store.authorizations(parts.collect()).await?);
+        }
+        Ok(Holding::of(now, account, certificate, names, &held))
     }
 
     async fn find(&self, serial: &Serial) -> Result<Certificate, EngineError> {

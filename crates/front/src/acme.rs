@@ -8,6 +8,7 @@ mod cors;
 mod key_change;
 mod nonce;
 mod problem;
+mod renewal_info;
 mod request;
 mod resources;
 mod route;
@@ -91,6 +92,9 @@ impl AcmeFront {
             (&Method::GET | &Method::HEAD, Resource::Terms(word)) => {
                 self.terms_page(gateway, word).await
             }
+            (&Method::GET | &Method::HEAD, Resource::RenewalInfo(id)) => {
+                self.renewal_info(gateway, id).await
+            }
             (&Method::OPTIONS, _) => Ok(empty(http::StatusCode::NO_CONTENT)),
             (&Method::POST, resource) => {
                 let accepts = match resource {
@@ -100,6 +104,8 @@ impl AcmeFront {
                     Resource::Directory
                     | Resource::NewNonce
                     | Resource::NewOrder
+                    | Resource::NewAuthorization
+                    | Resource::RenewalInfo(_)
                     | Resource::KeyChange
                     | Resource::Account(_)
                     | Resource::Orders(_)

@@ -67,7 +67,7 @@ pub use issuer::{IssuerCertificate, IssuerError};
 pub use lint::{CrlFacts, LintError, Linted};
 pub use name::{DnsName, NameError, San};
 pub use pem::PemError;
-pub use profile::{ExtKeyUsage, KeyClass, Profile, ProfileError};
+pub use profile::{AskedValidity, ExtKeyUsage, KeyClass, NotNarrower, Profile, ProfileError};
 pub use serial::{SERIAL_LEN, Serial, SerialError};
 pub use spki::{Spki, SpkiError};
 pub use tbs::{CaRequest, LeafRequest, Tbs, TbsError};

@@ -128,7 +128,7 @@ const CERTIFICATE_RULES: Rules<fn(&Subject<'_>) -> Finding> = &[
 
 /// Rules of leaves.
 const LEAF_RULES: Rules<fn(&Leaf<'_>) -> Finding> = &[
-    ("lifetime_exact", validity::lifetime_exact),
+    ("lifetime_within", validity::lifetime_within),
     ("subject_empty", names::subject_empty),
     ("san_form", names::form),
     ("san_order", names::order),
@@ -385,7 +385,7 @@ mod tests {
             });
         }
         let never = UnixTime(crate::tbs::fixture::NOW.0 - 1);
-        case.breaks("lifetime_exact", |parts| parts.valid(never, never));
+        case.breaks("lifetime_within", |parts| parts.valid(never, never));
     }
 
     proptest! {

@@ -98,6 +98,35 @@ pub enum ProfileError {
     Encoding,
 }
 
+/// A validity that a request asks for, as far as it does (RFC 8555 §7.4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedValidity {
+    /// When it shall begin.
+    pub not_before: Option<UnixTime>,
+    /// When it shall end.
+    pub not_after: Option<UnixTime>,
+}
+
+/// Why a validity that was asked for is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotNarrower {
+    /// It has no second, or none that is still to come.
+    #[error("the validity that was asked for is over or empty")]
+    Empty,
+    /// It begins before certificates that are issued now.
+    #[error("the profile allows no validity before {}", .earliest.to_rfc3339())]
+    TooEarly {
+        /// The first second that is possible.
+        earliest: UnixTime,
+    },
+    /// The profile ends earlier.
+    #[error("the profile allows no validity beyond {}", .latest.to_rfc3339())]
+    TooLong {
+        /// The last second that is possible.
+        latest: UnixTime,
+    },
+}
+
 impl Profile {
     /// The default: a TLS server certificate for 47 days, backdated by a minute, with any key that the key policy accepts.
     #[must_use]
@@ -156,6 +185,45 @@ impl Profile {
             not_before,
             not_before.plus(self.lifetime_secs.saturating_sub(1)),
         )
+    }
+
+    /// Whether a validity may be asked for now. A certificate that is issued later has it all the same.
+    ///
+    /// # Errors
+    /// [`NotNarrower`].
+    pub fn check_asked(&self, now: UnixTime, asked: AskedValidity) -> Result<(), NotNarrower> {
+        let (earliest, _) = self.validity(now);
+        if asked.not_before.is_some_and(|begin| begin < earliest) {
+            return Err(NotNarrower::TooEarly { earliest });
+        }
+        self.validity_within(now, asked).map(drop)
+    }
+
+    /// The validity of a certificate issued now, narrowed to what was asked for. It never becomes wider: what would
+    /// end later or last longer than [`Profile::validity`] says is refused, not cut.
+    ///
+    /// # Errors
+    /// [`NotNarrower`].
+    pub fn validity_within(
+        &self,
+        now: UnixTime,
+        asked: AskedValidity,
+    ) -> Result<(UnixTime, UnixTime), NotNarrower> {
+        let (earliest, latest) = self.validity(now);
+        if asked == AskedValidity::default() {
+            return Ok((earliest, latest));
+        }
+        let not_before = asked.not_before.unwrap_or(earliest);
+        let lifetime_secs = self.lifetime_secs.saturating_sub(1);
+        let natural_end = not_before.plus(lifetime_secs).min(latest);
+        let not_after = asked.not_after.unwrap_or(natural_end);
+        if not_before >= not_after || not_after <= now {
+            return Err(NotNarrower::Empty);
+        }
+        if not_before.plus(lifetime_secs) < not_after || not_after > latest {
+            return Err(NotNarrower::TooLong { latest });
+        }
+        Ok((not_before, not_after))
     }
 
     /// Whether this profile certifies keys of this kind.

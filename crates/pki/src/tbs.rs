@@ -14,6 +14,7 @@ use chancery_crypto::{Digest32, SignatureAlgorithm, sha256};
 use crate::algorithm;
 use crate::der::{Writer, tag};
 use crate::issuer::IssuerCertificate;
+use crate::profile::NotNarrower;
 use crate::serial::Serial;
 use crate::spki::Spki;
 use crate::time::UnixTime;
@@ -33,6 +34,9 @@ const FIXED_OCTETS: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TbsError {
+    /// A validity that the profile does not allow.
+    #[error(transparent)]
+    Asked(#[from] NotNarrower),
     /// Nothing to certify.
     #[error("there are no names to put into the certificate")]
     NoNames,

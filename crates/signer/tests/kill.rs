@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use chancery_crypto::{Curve, Entropy, KeyKind, PrivateKey, SystemEntropy, sha256};
 use chancery_pki::issuer::IssuerCertificate;
 use chancery_pki::tbs::{self, LeafRequest};
-use chancery_pki::{ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
+use chancery_pki::{AskedValidity, ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
 use chancery_signer::journal::{Entry, verify};
 use chancery_signer::{
     CaSpec, CallError, FirstRun, IssuerInfo, IssuerSpec, Replay, SecretSource, SignLeaf,
@@ -89,6 +89,7 @@ impl World {
             profile: &self.profile,
             serial,
             now,
+            asked: AskedValidity::default(),
             spki: &self.spki,
             names: &BTreeSet::from([San::parse_dns("a.test").expect("a name")]),
             crl_url: "http://ca.test/crl/1/0.crl",

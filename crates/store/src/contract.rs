@@ -49,6 +49,7 @@ rules! {
     "open work is exactly what is under way": listings::open_work_is_what_is_under_way;
     "pages ascend without gaps or repeats": listings::pages_ascend;
     "an account's orders come newest first, and nobody else's": listings::orders_of_an_account;
+    "what later orders may rest on is found while it is valid": records::reusable_while_valid;
     "listings show what the filter says": listings::filters_select;
     "each applied change has one audit record and a conflict none": audit::one_record_for_each_change;
     "the audit chain goes on after a restart": audit::the_chain_goes_on;

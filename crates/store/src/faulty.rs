@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
-use chancery_authority::authorization::Authorization;
+use chancery_authority::authorization::{Authorization, ReuseTag};
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -198,6 +198,10 @@ impl Store for FaultyStore {
 
     fn authorizations(&self, ids: Vec<AuthorizationId>) -> Answer<'_, Vec<Authorization>> {
         self.load(|store| store.authorizations(ids))
+    }
+
+    fn reusable(&self, tags: Vec<ReuseTag>) -> Answer<'_, Vec<Authorization>> {
+        self.load(|store| store.reusable(tags))
     }
 
     fn certificate(&self, id: CertificateId) -> Answer<'_, Option<Certificate>> {

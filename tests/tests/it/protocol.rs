@@ -12,6 +12,8 @@ mod names;
 mod nonces;
 mod ownership;
 mod redirects;
+mod renewal;
+mod reuse;
 mod revocation;
 mod sizes;
 mod targets;

@@ -28,6 +28,8 @@ fn order(status: OrderStatus, names: &[&str]) -> Order {
             .collect(),
         not_before: None,
         not_after: None,
+        profile: None,
+        replaces: None,
         error: None,
         authorizations: names.iter().map(|name| url(name)).collect(),
         finalize: url("finalize"),

@@ -70,7 +70,7 @@ fn trouble_that_may_pass_is_tried_three_times_and_a_wrong_answer_once() {
         for attempt in 1..=attempts {
             let finding = world.failed(kind);
             let decision = authorization
-                .on_finding(world.now, 0, finding, &order)
+                .on_finding(world.now, 0, finding, Some(&order))
                 .expect("in time");
             let effects = decision.effects.len();
             let (change, next) = moved(Ok(decision));
@@ -94,7 +94,7 @@ fn a_proof_is_kept_as_evidence_and_moves_the_order_in_the_same_change() {
     let mut world = World::new(1);
     let (order, authorization) = placed(&mut world);
     let authorization = taken(&world, &authorization, 0);
-    let finding = authorization.on_finding(world.now, 0, world.proved(), &order);
+    let finding = authorization.on_finding(world.now, 0, world.proved(), Some(&order));
     let (change, proven) = moved(finding);
     let evidence = proven.evidence_at(world.now).expect("it is valid");
     assert_eq!(
@@ -107,7 +107,7 @@ fn a_proof_is_kept_as_evidence_and_moves_the_order_in_the_same_change() {
         order_in(&change).map(|order| order.state),
         Some(OrderState::Ready)
     );
-    let late = proven.on_finding(world.now, 0, world.proved(), &order);
+    let late = proven.on_finding(world.now, 0, world.proved(), Some(&order));
     assert_eq!(state_refused(late), "valid");
 }
 
@@ -118,7 +118,7 @@ fn a_challenge_keeps_its_place_when_its_authorization_becomes_valid() {
     let (order, pending) = placed(&mut world);
     for (index, left) in [(0, 1), (1, 2)] {
         let authorization = taken(&world, &pending, index);
-        let finding = authorization.on_finding(world.now, index, world.proved(), &order);
+        let finding = authorization.on_finding(world.now, index, world.proved(), Some(&order));
         let (_, proven) = moved(finding);
         assert_eq!(proven.challenges.len(), left);
         let challenge = &proven.challenges[usize::from(index)];
@@ -136,7 +136,7 @@ fn a_finding_counts_only_for_the_challenge_that_is_under_way_and_for_its_own_ord
     let (order, pending) = placed(&mut world);
     let (other, _) = placed(&mut world);
     let finding = |authorization: &Authorization, index, order: &Order| {
-        authorization.on_finding(world.now, index, world.proved(), order)
+        authorization.on_finding(world.now, index, world.proved(), Some(order))
     };
     assert_eq!(state_refused(finding(&pending, 0, &order)), "pending");
     let taken = taken(&world, &pending, 0);
@@ -159,7 +159,7 @@ fn a_proof_that_comes_after_the_end_proves_nothing_and_closes_the_authorization(
     let authorization = taken(&world, &authorization, 0);
     assert_eq!(authorization.open_effects().len(), 1);
     world.now = authorization.expires;
-    let finding = authorization.on_finding(world.now, 0, world.proved(), &order);
+    let finding = authorization.on_finding(world.now, 0, world.proved(), Some(&order));
     let (change, closed) = moved(finding);
     assert_eq!(closed.state, AuthorizationState::Invalid);
     assert!(closed.open_effects().is_empty());
@@ -171,20 +171,20 @@ fn giving_up_ends_the_order_and_is_the_accounts_act() {
     let mut world = World::new(1);
     let (order, authorization) = placed(&mut world);
     let (other, _) = placed(&mut world);
-    let (change, given_up) = moved(authorization.deactivate(world.now, &order));
+    let (change, given_up) = moved(authorization.deactivate(world.now, Some(&order)));
     assert_eq!(given_up.state, AuthorizationState::Deactivated);
     assert_eq!(change.audit().actor, Actor::Account(order.account));
     let ended = order_in(&change).expect("the order ends with it");
     assert!(matches!(ended.state, OrderState::Invalid { .. }));
 
     assert_eq!(
-        state_refused(given_up.deactivate(world.now, &order)),
+        state_refused(given_up.deactivate(world.now, Some(&order))),
         "deactivated"
     );
     assert_eq!(state_refused(given_up.respond(world.now, 0)), "deactivated");
-    let late = authorization.deactivate(authorization.expires, &order);
+    let late = authorization.deactivate(authorization.expires, Some(&order));
     assert_eq!(state_refused(late), "expired");
-    let foreign = authorization.deactivate(world.now, &other);
+    let foreign = authorization.deactivate(world.now, Some(&other));
     assert!(
         matches!(foreign, Err(Refusal::Denied(Denied::NotYours))),
         "{foreign:?}"
@@ -206,6 +206,6 @@ fn what_was_under_way_is_found_again_after_a_restart() {
         })
         .collect();
     assert_eq!(open, [0, 1]);
-    let (_, proven) = moved(both.on_finding(world.now, 1, world.proved(), &order));
+    let (_, proven) = moved(both.on_finding(world.now, 1, world.proved(), Some(&order)));
     assert!(proven.open_effects().is_empty());
 }

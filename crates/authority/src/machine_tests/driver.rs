@@ -126,7 +126,9 @@ impl Machine {
                 let found = nth(&self.model.authorizations, *authorization)?;
                 let order = self.order_for(found, *order)?;
                 let finding = self.finding(*finding);
-                let decision = found.on_finding(now, *challenge, finding, order).ok()?;
+                let decision = found
+                    .on_finding(now, *challenge, finding, Some(order))
+                    .ok()?;
                 decision.change.map(|change| *change)
             }
             Op::GiveUp {
@@ -136,7 +138,7 @@ impl Machine {
                 let found = nth(&self.model.authorizations, *authorization)?;
                 let order = self.order_for(found, *order)?;
                 found
-                    .deactivate(now, order)
+                    .deactivate(now, Some(order))
                     .ok()?
                     .change
                     .map(|change| *change)
@@ -333,7 +335,7 @@ impl Machine {
 
     fn order_for(&self, authorization: &Authorization, whose: Whose) -> Option<&Order> {
         match whose {
-            Whose::Own => self.model.orders.get(&authorization.order),
+            Whose::Own => self.model.orders.get(&authorization.order?),
             Whose::Other(number) => nth(&self.model.orders, number),
         }
     }

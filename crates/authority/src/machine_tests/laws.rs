@@ -211,7 +211,7 @@ fn claim_is_proven(
                 .is_some_and(|found| {
                     found.identifier == name
                         && found.account == order.account
-                        && found.order == order.id
+                        && found.order == Some(order.id)
                         && found.evidence_at(now).is_some()
                         && proved.contains(&found.id)
                 })
@@ -250,7 +250,7 @@ fn foreign_objects_stay(change: &Change) {
         .iter()
         .filter_map(|write| match &write.record {
             Record::Order(order) => Some(order.id),
-            Record::Authorization(authorization) => Some(authorization.order),
+            Record::Authorization(authorization) => authorization.order,
             Record::Certificate(certificate) => Some(certificate.order),
             _ => None,
         });

@@ -1,5 +1,8 @@
 use chancery_pki::{DnsName, Serial};
 
+use chancery_acme::ChallengeKind;
+use chancery_pki::NotNarrower;
+
 use super::*;
 use crate::gateway::{NamePattern, NameRules};
 use crate::refusal::NameRefusal;
@@ -44,7 +47,7 @@ fn an_order_has_one_authorization_for_each_name_and_none_is_satisfied() {
         );
         assert_eq!(
             (authorization.order, authorization.account),
-            (order.id, order.account)
+            (Some(order.id), order.account)
         );
     }
     let tokens: BTreeSet<_> = authorizations
@@ -88,7 +91,7 @@ fn what_cannot_be_ordered_is_refused_with_the_reason() {
     let reasons = vec![(b, NameRefusal::Denied), (c, NameRefusal::SingleLabel)];
     assert_eq!(refused, Refusal::RejectedNames(reasons));
 
-    world.gateway.challenges = vec![chancery_acme::ChallengeKind::Http01];
+    world.gateway.challenges = vec![ChallengeKind::Http01];
     let name = San::parse_dns("*.a.test").expect("a name");
     let refused = refusal(&mut world, [name.clone()].into());
     assert_eq!(refused, Refusal::NoChallengeFor { name });
@@ -331,4 +334,172 @@ fn the_finalize_that_won_is_known_until_the_end_and_the_certificate_from_then_on
         let certificate = (state == "valid").then_some(CertificateId(order.id.0));
         assert_eq!(order.certificate(), certificate, "{state}");
     }
+}
+
+/// An order of account 1 for these names, resting on what was proven before.
+fn resting(
+    world: &mut World,
+    names: BTreeSet<San>,
+    proven: &[Authorization],
+) -> Result<(Change, Order, Vec<Authorization>), Refusal> {
+    world.order_resting(wish(names), proven)
+}
+
+fn wish(names: BTreeSet<San>) -> Wanted {
+    Wanted {
+        names,
+        profile: None,
+        validity: AskedValidity::default(),
+        replaces: None,
+    }
+}
+
+/// Failures A10, with the same names on purpose.
+#[test]
+fn a10_an_order_rests_only_on_what_was_meant_for_it_and_proves_such_a_name() {
+    let mut world = World::new(1);
+    world.gateway.reuse = Offer::Made;
+    let plain = wanted(&["a.test"]);
+    let (_, order, parts) = world.order(AccountId(1), plain.clone()).expect("placed");
+    let (first, proven) = world.prove(order, &parts, &mut Vec::new());
+    let rests = |world: &mut World, names: &BTreeSet<San>, proven: &[Authorization]| {
+        let (_, order, made) = resting(world, names.clone(), proven).expect("placed");
+        (order.state == OrderState::Ready && made.is_empty(), order)
+    };
+    let (ready, second) = rests(&mut world, &plain, &proven);
+    assert!(ready);
+    assert_eq!(second.parts[0].authorization, first.parts[0].authorization);
+    assert!(second.expires <= proven[0].expires);
+    let csr = world.csr(&plain);
+    assert!(world.claim(&second, &proven, &csr).is_ok());
+
+    let changed = |change: &dyn Fn(&mut Authorization)| {
+        let mut proven = proven.clone();
+        change(&mut proven[0]);
+        proven
+    };
+    for (why, proven) in [
+        ("it is another's", changed(&|it| it.account = AccountId(2))),
+        ("it is over", changed(&|it| it.expires = UnixTime(0))),
+        (
+            "it was given up",
+            changed(&|it| it.state = AuthorizationState::Deactivated),
+        ),
+        ("it was for one order", changed(&|it| it.reuse = None)),
+    ] {
+        assert!(!rests(&mut world, &plain, &proven).0, "{why}");
+    }
+    let wildcard = wanted(&["*.a.test"]);
+    assert!(
+        !rests(&mut world, &wildcard, &proven).0,
+        "http-01 proves no wildcard"
+    );
+    // Even a record that says it is for the wildcard: its method cannot prove one.
+    let odd = changed(&|it| it.identifier = wildcard.first().expect("one").clone());
+    assert!(!rests(&mut world, &wildcard, &odd).0);
+    world
+        .gateway
+        .challenges
+        .retain(|kind| *kind != ChallengeKind::Http01);
+    assert!(
+        !rests(&mut world, &plain, &proven).0,
+        "the gateway does not offer that method any more"
+    );
+}
+
+#[test]
+fn a_validity_may_be_narrowed_and_never_widened() {
+    let mut world = World::new(1);
+    let (earliest, latest) = world.gateway.profiles[0].validity(world.now);
+    let mut asked = |not_before: Option<i64>, not_after: Option<i64>| {
+        let validity = AskedValidity {
+            not_before: not_before.map(UnixTime),
+            not_after: not_after.map(UnixTime),
+        };
+        let wanted = Wanted {
+            validity,
+            ..wish(wanted(&["a.test"]))
+        };
+        world.order_resting(wanted, &[]).map(|(_, order, _)| order)
+    };
+    let day = 24 * 3600;
+    let order = asked(Some(earliest.0 + day), Some(latest.0 - day)).expect("placed");
+    assert_eq!(order.not_before, Some(UnixTime(earliest.0 + day)));
+    assert_eq!(order.not_after, Some(UnixTime(latest.0 - day)));
+    assert!(asked(None, Some(latest.0)).is_ok());
+    let too_long = Refusal::Validity(NotNarrower::TooLong { latest });
+    for (not_before, not_after) in [
+        (None, Some(latest.0 + 1)),
+        (Some(earliest.0 + day), Some(latest.0 + day)),
+    ] {
+        assert_eq!(asked(not_before, not_after), Err(too_long.clone()));
+    }
+    let too_early = Refusal::Validity(NotNarrower::TooEarly { earliest });
+    let shifted = (Some(earliest.0 - day), Some(latest.0 - day));
+    assert_eq!(asked(shifted.0, shifted.1), Err(too_early));
+    for (not_before, not_after) in [
+        (Some(latest.0 - 1), Some(latest.0 - 1)),
+        (Some(latest.0 + day), None),
+        (None, Some(BEGINNING.0)),
+    ] {
+        assert_eq!(
+            asked(not_before, not_after),
+            Err(Refusal::Validity(NotNarrower::Empty))
+        );
+    }
+}
+
+#[test]
+fn an_order_replaces_a_certificate_of_its_own_account_once() {
+    let mut world = World::new(1);
+    let first = world.issue(AccountId(1), wanted(&["a.test", "b.test"]));
+    let replacing = |certificate: Certificate, taken_by| Replacing {
+        names: wanted(&["a.test", "b.test"]),
+        cert_id: "a.b".to_owned(),
+        certificate,
+        taken_by,
+    };
+    let mut place = |replaces: Replacing, names: &[&str]| {
+        let wanted = Wanted {
+            replaces: Some(replaces),
+            ..wish(wanted(names))
+        };
+        world.order_resting(wanted, &[])
+    };
+    let good = || replacing(first.certificate.clone(), None);
+    let (change, order, _) = place(good(), &["b.test", "c.test"]).expect("placed");
+    let id = first.certificate.id;
+    assert_eq!(order.replaces.as_ref().map(|it| it.certificate), Some(id));
+    let marked = change
+        .writes()
+        .iter()
+        .find_map(|write| match &write.record {
+            Record::Certificate(certificate) => Some((write.expect, certificate.replaced_by)),
+            _ => None,
+        });
+    let expect = crate::change::Expect::Version(first.certificate.version);
+    assert_eq!(
+        marked,
+        Some((expect, Some(order.id))),
+        "so that of two orders one conflicts"
+    );
+
+    let refused = place(good(), &["c.test"]).map(drop);
+    assert!(
+        matches!(refused, Err(Refusal::NotReplaceable(_))),
+        "{refused:?}"
+    );
+    let taken = replacing(first.certificate.clone(), Some(order.id));
+    let serial = first.certificate.serial;
+    assert_eq!(
+        place(taken, &["a.test"]).map(drop),
+        Err(Refusal::AlreadyReplaced { serial })
+    );
+    let mut anothers = first.certificate.clone();
+    anothers.account = AccountId(2);
+    let refused = place(replacing(anothers, None), &["a.test"]).map(drop);
+    assert!(
+        matches!(refused, Err(Refusal::NotReplaceable(_))),
+        "{refused:?}"
+    );
 }

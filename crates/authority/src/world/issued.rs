@@ -87,7 +87,7 @@ impl World {
             let taken = *taken.change.expect("the first answer is a change");
             let authorization = authorization_in(&taken).expect("it moves");
             changes.push(taken);
-            let finding = authorization.on_finding(self.now, 0, self.proved(), &order);
+            let finding = authorization.on_finding(self.now, 0, self.proved(), Some(&order));
             let finding = *finding
                 .expect("in time")
                 .change

@@ -6,7 +6,7 @@ use chancery_pki::{RevokedEntry, Serial, UnixTime};
 
 use crate::account::{Account, KeyTag};
 use crate::audit::AuditRecord;
-use crate::authorization::{Authorization, AuthorizationState, ChallengeState};
+use crate::authorization::{Authorization, AuthorizationState, ChallengeState, ReuseTag};
 use crate::certificate::{Certificate, CertificateStatus};
 use crate::change::{Change, Expect, Need, Outcome, Record, Write};
 use crate::crl::CrlState;
@@ -130,6 +130,14 @@ impl Model {
     #[must_use]
     pub fn account_by_key(&self, tag: KeyTag) -> Option<&Account> {
         self.keys.get(&tag.0).and_then(|id| self.accounts.get(id))
+    }
+
+    /// The newest few authorizations that later orders may rest on.
+    #[must_use]
+    pub fn reusable(&self, tag: ReuseTag) -> Vec<Authorization> {
+        let newest = self.authorizations.values().rev();
+        let found = newest.filter(|it| it.reuse_tag() == Some(tag));
+        found.take(10).cloned().collect()
     }
 
     /// An account's orders with numbers below `before`, newest first.

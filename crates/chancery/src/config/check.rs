@@ -1,7 +1,7 @@
 //! From what was written to what can be used: every value is looked at before anything starts.
 
 use chancery_acme::ChallengeKind;
-use chancery_authority::gateway::{Gateway, Gateways, NamePattern, NameRules};
+use chancery_authority::gateway::{Gateway, Gateways, NamePattern, NameRules, Offer};
 use chancery_dial::{Policy, Resolver, Timing};
 use chancery_pki::Profile;
 
@@ -145,7 +145,16 @@ fn gateway(
             allow: patterns("names.allow", &section.names.allow)?,
             deny: patterns("names.deny", &section.names.deny)?,
         },
+        pre_authorization: offer(section.pre_authorization),
+        reuse: offer(section.reuse_authorizations),
     })
+}
+
+fn offer(wanted: bool) -> Offer {
+    match wanted {
+        true => Offer::Made,
+        false => Offer::NotMade,
+    }
 }
 
 fn check_base(key: &str, url: Option<&str>, scheme: &str) -> Result<(), ConfigError> {

@@ -57,6 +57,20 @@ impl Failure {
         }
     }
 
+    /// §7.4.1: what policy does not let be authorized is forbidden.
+    pub(crate) fn of_pre_authorization(error: EngineError) -> Self {
+        let by_policy = matches!(
+            error,
+            EngineError::Refused(Refusal::RejectedNames(_) | Refusal::NoChallengeFor { .. })
+        );
+        let mut failure = Self::from(error);
+        if by_policy {
+            failure.status = StatusCode::FORBIDDEN;
+            failure.problem.status = failure.status.as_u16();
+        }
+        failure
+    }
+
     /// Says where what stands in the way is.
     pub(crate) fn location(mut self, url: String) -> Self {
         self.location = Some(url);
@@ -165,6 +179,13 @@ impl From<Refusal> for Failure {
             }
             Refusal::NameCount { .. } | Refusal::NoSuchChallenge => bad(T::Malformed),
             Refusal::UnknownProfile { .. } => bad(T::InvalidProfile),
+            Refusal::NotOffered { .. } => Self::new(T::Malformed, StatusCode::NOT_FOUND, detail),
+            Refusal::WildcardNotAlone | Refusal::Validity(_) | Refusal::NotReplaceable(_) => {
+                bad(T::Malformed)
+            }
+            Refusal::AlreadyReplaced { .. } => {
+                Self::new(T::AlreadyReplaced, StatusCode::CONFLICT, detail)
+            }
             Refusal::OrderState { .. } => forbidden(T::OrderNotReady),
             Refusal::AuthorizationState { .. } => bad(T::Malformed),
             Refusal::Csr(_) => bad(T::BadCsr),

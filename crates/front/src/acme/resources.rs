@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use chancery_acme as wire;
-use chancery_acme::{ErrorType, Problem, check_contact, from_slice_bounded};
+use chancery_acme::{CertId, ErrorType, Problem, check_contact, from_slice_bounded};
 use chancery_authority::account::{CONTACTS_MAX, Registration, TermsAgreement};
 use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
-use chancery_authority::gateway::Gateway;
-use chancery_authority::order::{Order, OrderState, Wanted};
+use chancery_authority::gateway::{Gateway, Offer};
+use chancery_authority::order::{Order, OrderState};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{OrderId, Refusal};
-use chancery_engine::{LiveAccount, OnMissing, Registered, Revoker};
-use chancery_pki::{San, pem};
+use chancery_engine::{LiveAccount, OnMissing, OrderWish, Registered, Revoker};
+use chancery_pki::{AskedValidity, San, pem};
 use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
 use serde::de::DeserializeOwned;
@@ -40,10 +40,13 @@ impl AcmeFront {
             new_nonce: fixed("new-nonce"),
             new_account: fixed("new-account"),
             new_order: fixed("new-order"),
-            new_authz: None,
+            new_authz: match gateway.pre_authorization {
+                Offer::Made => Some(fixed("new-authz")),
+                Offer::NotMade => None,
+            },
             revoke_cert: fixed("revoke-cert"),
             key_change: Some(fixed("key-change")),
-            renewal_info: None,
+            renewal_info: Some(fixed("renewal-info")),
             meta: Some(wire::Meta {
                 terms_of_service: gateway.terms_of_service.clone(),
                 website: None,
@@ -82,8 +85,11 @@ impl AcmeFront {
                 self.orders(gateway, account, Some(below), signed).await?
             }
             // Answered without a signature, before this.
-            Resource::Terms(_) => return Err(Refusal::from(Denied::NotYours).into()),
+            Resource::Terms(_) | Resource::RenewalInfo(_) => {
+                return Err(Refusal::from(Denied::NotYours).into());
+            }
             Resource::NewOrder => self.new_order(gateway, signed).await?,
+            Resource::NewAuthorization => self.new_authorization(gateway, signed).await?,
             Resource::Order(word) => self.order(gateway, word, signed).await?,
             Resource::Finalize(word) => self.finalize(gateway, word, signed).await?,
             Resource::Authorization(word) => self.authorization(gateway, word, signed).await?,
@@ -197,18 +203,42 @@ impl AcmeFront {
 
     async fn new_order(&self, gateway: &Gateway, signed: &Signed) -> Result<Answer, Failure> {
         let asked: wire::NewOrder = payload(signed)?;
-        if asked.not_before.is_some() || asked.not_after.is_some() {
-            // §7.4: never issue with another validity than was asked for.
-            return Err(Failure::malformed(
-                "notBefore and notAfter cannot be chosen here",
-            ));
-        }
-        let wanted = Wanted {
+        let replaces = match asked.replaces.as_deref().map(CertId::parse) {
+            None => None,
+            Some(Ok(id)) => Some(id),
+            Some(Err(error)) => return Err(Failure::malformed(format!("replaces: {error}"))),
+        };
+        let wish = OrderWish {
             names: names(&asked)?,
             profile: asked.profile,
+            validity: AskedValidity {
+                not_before: asked.not_before,
+                not_after: asked.not_after,
+            },
+            replaces,
         };
-        let (order, _) = self.engine.new_order(signed.account()?, wanted).await?;
+        let (order, _) = self.engine.new_order(signed.account()?, wish).await?;
         Ok(self.order_answer(gateway, StatusCode::CREATED, &order))
+    }
+
+    /// §7.4.1
+    async fn new_authorization(
+        &self,
+        gateway: &Gateway,
+        signed: &Signed,
+    ) -> Result<Answer, Failure> {
+        let asked: wire::NewAuthorization = payload(signed)?;
+        let identifier = asked.identifier.to_san().map_err(Failure::of)?;
+        let made = self
+            .engine
+            .new_authorization(signed.account()?, identifier)
+            .await
+            .map_err(Failure::of_pre_authorization)?;
+        let object = self.authorization_object(gateway, &made, self.engine.now());
+        let mut answer = json(StatusCode::CREATED, &object);
+        let url = self.urls.authorization(gateway, made.id);
+        set(&mut answer, LOCATION, &url);
+        Ok(answer)
     }
 
     async fn order(

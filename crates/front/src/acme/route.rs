@@ -18,6 +18,9 @@ pub(crate) enum Resource<'a> {
     NewNonce,
     NewAccount,
     NewOrder,
+    NewAuthorization,
+    /// When a certificate should be renewed, by its certID.
+    RenewalInfo(&'a str),
     RevokeCert,
     KeyChange,
     Account(&'a str),
@@ -62,6 +65,8 @@ impl<'a> Resource<'a> {
             ["new-nonce"] => Self::NewNonce,
             ["new-account"] => Self::NewAccount,
             ["new-order"] => Self::NewOrder,
+            ["new-authz"] => Self::NewAuthorization,
+            ["renewal-info", id] => Self::RenewalInfo(id),
             ["revoke-cert"] => Self::RevokeCert,
             ["key-change"] => Self::KeyChange,
             ["account", id] => Self::Account(id),

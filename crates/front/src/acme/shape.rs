@@ -62,8 +62,10 @@ impl AcmeFront {
             status,
             expires: Some(order.expires),
             identifiers: order.names.iter().map(WireIdentifier::from).collect(),
-            not_before: None,
-            not_after: None,
+            not_before: order.not_before,
+            not_after: order.not_after,
+            profile: Some(order.profile.clone()),
+            replaces: order.replaces.as_ref().map(|it| it.cert_id.clone()),
             error,
             authorizations: order
                 .parts

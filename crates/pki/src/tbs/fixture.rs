@@ -12,7 +12,7 @@ use crate::crl::{CrlRequest, CrlWriter, RevocationReason, RevokedEntry};
 use crate::issuer::IssuerCertificate;
 use crate::lint::lint_crl;
 use crate::name::San;
-use crate::profile::{ExtKeyUsage, Profile};
+use crate::profile::{AskedValidity, ExtKeyUsage, Profile};
 use crate::serial::Serial;
 use crate::spki::Spki;
 use crate::tbs::{CaRequest, LeafRequest, Tbs, assemble, ca, leaf};
@@ -112,6 +112,7 @@ impl TestCa {
             profile,
             serial: serial(7),
             now: NOW,
+            asked: AskedValidity::default(),
             spki,
             names,
             crl_url: CRL_URL,

@@ -6,7 +6,7 @@ use crate::certificate::{KeyUsage, alt_names, distinguished_name};
 use crate::issuer::IssuerCertificate;
 use crate::name::San;
 use crate::oid;
-use crate::profile::{KeyClass, Profile};
+use crate::profile::{AskedValidity, KeyClass, Profile};
 use crate::serial::Serial;
 use crate::spki::Spki;
 use crate::tbs::{Head, Tbs, TbsError, check_validity, extensions};
@@ -23,6 +23,8 @@ pub struct LeafRequest<'a> {
     pub serial: Serial,
     /// The time of issuance; the validity follows from it and the profile.
     pub now: UnixTime,
+    /// A narrower validity, if one was asked for.
+    pub asked: AskedValidity,
     /// The key, whose possession was proven.
     pub spki: &'a Spki,
     /// The names, each proven.
@@ -45,6 +47,7 @@ pub fn leaf(request: &LeafRequest<'_>) -> Result<Tbs, TbsError> {
         profile,
         serial,
         now,
+        asked,
         spki,
         names,
         crl_url,
@@ -58,7 +61,7 @@ pub fn leaf(request: &LeafRequest<'_>) -> Result<Tbs, TbsError> {
         });
     }
     extensions::check_urls(crl_url, ca_issuers_url)?;
-    let (not_before, not_after) = profile.validity(now);
+    let (not_before, not_after) = profile.validity_within(now, asked)?;
     check_validity(not_before, not_after, Some(issuer))?;
     let head = Head {
         serial,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
-use chancery_authority::authorization::Authorization;
+use chancery_authority::authorization::{Authorization, ReuseTag};
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -92,6 +92,10 @@ impl Store for MemoryStore {
                 .filter_map(|id| model.authorizations.get(id).cloned())
                 .collect()
         })
+    }
+
+    fn reusable(&self, tags: Vec<ReuseTag>) -> Answer<'_, Vec<Authorization>> {
+        self.load(|model| tags.iter().flat_map(|tag| model.reusable(*tag)).collect())
     }
 
     fn certificate(&self, id: CertificateId) -> Answer<'_, Option<Certificate>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
-use chancery_authority::authorization::Authorization;
+use chancery_authority::authorization::{Authorization, ReuseTag};
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -41,6 +41,10 @@ const SEQUENCE_BITS: u32 = 48;
 /// An order; its body lies elsewhere while its signature is under way.
 const ORDER: &str = "select id, case open when 0 then body \
                      else (select claim.body from order_claim claim where claim.id = orders.id) end from orders";
+
+/// The newest few: whoever proves one name again and again does not make every order longer.
+const REUSABLE: &str =
+    "select id, body from authorization where reuse_tag = ?1 order by id desc limit 10";
 
 /// What a CRL lists, read from an index alone.
 const REVOKED: &str = "select serial, revoked_at, revocation_reason from certificate indexed by certificate_revoked \
@@ -195,6 +199,16 @@ impl Store for SqliteStore {
             ids.into_iter()
                 .filter_map(|id| find(db, "authorization", sql, [id.0]).transpose())
                 .collect()
+        })
+    }
+
+    fn reusable(&self, tags: Vec<ReuseTag>) -> Answer<'_, Vec<Authorization>> {
+        self.point(|db| {
+            let mut found = Vec::new();
+            for tag in tags {
+                found.extend(list(db, "authorization", REUSABLE, [tag.0])?);
+            }
+            Ok(found)
         })
     }
 
@@ -353,7 +367,12 @@ mod tests {
         );
         let own = plan(&orders_of());
         assert!(own.contains("INDEX orders_account"), "{own}");
-        for listing in [&revoked, &orders, &own] {
+        let reusable = plan(REUSABLE);
+        assert!(
+            reusable.contains("INDEX authorization_reusable"),
+            "{reusable}"
+        );
+        for listing in [&revoked, &orders, &own, &reusable] {
             assert!(!listing.contains("TEMP B-TREE"), "{listing}");
         }
     }

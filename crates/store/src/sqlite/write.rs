@@ -211,16 +211,31 @@ fn authorization(
             .challenges
             .iter()
             .any(|challenge| matches!(challenge.state, ChallengeState::Processing { .. }));
+    let reuse_tag = authorization.reuse_tag().map(|tag| tag.0);
     match expect {
         Expect::Absent => insert(
             connection,
-            "insert into authorization (id, version, node, epoch, open, body) values (?1, ?2, ?3, 0, ?4, ?5)",
-            params![authorization.id.0, authorization.version, node, open, body],
+            "insert into authorization (id, version, node, epoch, open, body, reuse_tag) values (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+            params![
+                authorization.id.0,
+                authorization.version,
+                node,
+                open,
+                body,
+                reuse_tag
+            ],
         ),
         Expect::Version(from) => update(
             connection,
-            "update authorization set version = ?3, open = ?4, body = ?5 where id = ?1 and version = ?2",
-            params![authorization.id.0, from, authorization.version, open, body],
+            "update authorization set version = ?3, open = ?4, body = ?5, reuse_tag = ?6 where id = ?1 and version = ?2",
+            params![
+                authorization.id.0,
+                from,
+                authorization.version,
+                open,
+                body,
+                reuse_tag
+            ],
         ),
     }
 }

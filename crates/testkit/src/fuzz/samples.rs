@@ -5,7 +5,7 @@ use chancery_crypto::{PrivateKey, SignatureForm};
 use chancery_pki::crl::{CrlRequest, CrlWriter, RevocationReason, RevokedEntry};
 use chancery_pki::issuer::IssuerCertificate;
 use chancery_pki::tbs::{self, CaRequest, LeafRequest, Tbs};
-use chancery_pki::{Certificate, ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
+use chancery_pki::{AskedValidity, Certificate, ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
 
 /// 2026-01-01T00:00:00Z
 pub(super) const NOW: UnixTime = UnixTime(1_767_225_600);
@@ -57,6 +57,7 @@ impl World {
             profile: &self.profile,
             serial: serial(9),
             now: NOW,
+            asked: AskedValidity::default(),
             spki: &Spki::of(self.subject_key.public()),
             names: &sans(names).into_iter().collect::<BTreeSet<_>>(),
             crl_url: CRL_URL,

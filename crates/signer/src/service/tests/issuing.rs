@@ -73,7 +73,7 @@ fn what_fails_a_check_is_neither_journaled_nor_signed() {
     );
     let refused = signer.sign(&fails_lint).expect_err("fails lint");
     assert!(
-        matches!(&refused, Refusal::LintFailed { rule, .. } if rule == "lifetime_exact"),
+        matches!(&refused, Refusal::LintFailed { rule, .. } if rule == "lifetime_within"),
         "{refused}"
     );
     assert_eq!(signer.sign(&other_digest), Err(Refusal::DigestMismatch));

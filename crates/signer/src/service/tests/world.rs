@@ -12,7 +12,7 @@ use chancery_crypto::{Curve, KeyKind, PrivateKey};
 use chancery_pki::crl::{CrlRequest, CrlWriter, RevokedEntry};
 use chancery_pki::issuer::IssuerCertificate;
 use chancery_pki::tbs::{self, LeafRequest};
-use chancery_pki::{ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
+use chancery_pki::{AskedValidity, ExtKeyUsage, Profile, San, Serial, Spki, UnixTime};
 
 use crate::SignerError;
 use crate::journal::{JournalOptions, Record, Report, Revocation, verify};
@@ -119,6 +119,7 @@ impl World {
             profile,
             serial,
             now: self.now(),
+            asked: AskedValidity::default(),
             spki: &self.spki,
             names: &names,
             crl_url: CRL_URL,

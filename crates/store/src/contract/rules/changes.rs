@@ -46,7 +46,7 @@ pub(in crate::contract) async fn all_or_nothing(open: Open<'_>) {
     let taken_part = authorization_in(&taken).expect("it moves");
     applied(&*store, &taken).await;
     // Decided on the order as it was; somebody ends the order before it is applied.
-    let finding = taken_part.on_finding(world.now, 0, world.proved(), &order);
+    let finding = taken_part.on_finding(world.now, 0, world.proved(), Some(&order));
     let proved = *finding.expect("in time").change.expect("a change");
     assert_eq!(proved.writes().len(), 2);
     let cancelled = order

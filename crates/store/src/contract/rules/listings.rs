@@ -48,7 +48,7 @@ pub(in crate::contract) async fn open_work_is_what_is_under_way(open: Open<'_>) 
     // An attempt that failed is still under way; one that failed for good is not.
     let finding = world.failed(FailureKind::Connection);
     let retried = taken_part
-        .on_finding(world.now, 0, finding, &order)
+        .on_finding(world.now, 0, finding, Some(&order))
         .expect("in time");
     let retried = *retried.change.expect("a change");
     let retried_part = authorization_in(&retried).expect("it moves");
@@ -61,7 +61,7 @@ pub(in crate::contract) async fn open_work_is_what_is_under_way(open: Open<'_>) 
     assert_eq!(store.open_work().await, Ok(expected));
     let finding = world.failed(FailureKind::Unauthorized);
     let failed = retried_part
-        .on_finding(world.now, 0, finding, &order)
+        .on_finding(world.now, 0, finding, Some(&order))
         .expect("in time");
     let failed = *failed.change.expect("a change");
     assert!(order_in(&failed).is_some());

@@ -1,5 +1,7 @@
 use chancery_authority::account::KeyTag;
 use chancery_authority::audit::Actor;
+use chancery_authority::authorization::ReuseTag;
+use chancery_authority::gateway::Offer;
 use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::{CertificateFilter, OpenWork, Page};
 use chancery_authority::world::{World, names};
@@ -111,4 +113,50 @@ pub(in crate::contract) async fn the_highest_number_is_known(open: Open<'_>) {
     assert_eq!(contact.audit().actor, Actor::Account(owner.id));
     applied(&*store, &contact).await;
     assert_eq!(store.health().await.map(|it| it.highest_id), Ok(highest));
+}
+
+/// Failures A10: of one account, for exactly one identifier, as long as it is valid.
+pub(in crate::contract) async fn reusable_while_valid(open: Open<'_>) {
+    let (mut world, store) = (World::new(14), open());
+    let wanted = || names(&["a.test", "*.a.test"]).expect("names");
+    let tags = |account| {
+        let tags = wanted()
+            .iter()
+            .map(|name| ReuseTag::new(account, name))
+            .collect();
+        store.reusable(tags)
+    };
+    let first = issued(&mut world, &*store, AccountId(1), "a.test").await;
+    assert!(first.authorizations[0].evidence_at(world.now).is_some());
+    assert_eq!(
+        tags(AccountId(1)).await,
+        Ok(Vec::new()),
+        "it was not meant for that"
+    );
+
+    world.gateway.reuse = Offer::Made;
+    let (placed, order, parts) = world.order(AccountId(1), wanted()).expect("placed");
+    applied(&*store, &placed).await;
+    assert_eq!(
+        tags(AccountId(1)).await,
+        Ok(Vec::new()),
+        "nothing is proven yet"
+    );
+    let mut changes = Vec::new();
+    let (order, parts) = world.prove(order, &parts, &mut changes);
+    for change in &changes {
+        applied(&*store, change).await;
+    }
+    assert_eq!(tags(AccountId(1)).await, Ok(parts.clone()));
+    assert_eq!(
+        tags(AccountId(2)).await,
+        Ok(Vec::new()),
+        "nor is it another's"
+    );
+
+    let given_up = parts[0]
+        .deactivate(world.now, Some(&order))
+        .expect("it is valid");
+    applied(&*store, &given_up.change.expect("a change")).await;
+    assert_eq!(tags(AccountId(1)).await, Ok(vec![parts[1].clone()]));
 }
