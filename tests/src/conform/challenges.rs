@@ -1,0 +1,184 @@
+//! Challenges: tokens, key authorizations and tries (§8, §8.1, §8.2).
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use chancery_crypto::{KeyParts, PrivateKey};
+use serde_json::Value;
+
+use super::Target;
+use super::judge::{elements, hold, is_base64url, short, text};
+use super::key_change::changed;
+use super::subscriber::{Challenge, LOOK_EVERY, Subscriber, first_authorization};
+use super::verdict::{Check, Outcome, Short};
+use crate::new_key;
+
+/// 128 bits in base64url.
+const TOKEN_LEN_MIN: usize = 22;
+/// Until a first failed try can be seen.
+const FAILED_WITHIN: Duration = Duration::from_secs(60);
+/// One key of 128 has a coordinate that begins with a zero octet; so many are enough for certain.
+const KEYS_MAX: usize = 10_000;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::must(
+        109,
+        "§8.1",
+        "A key authorization is the token and the thumbprint of the key, whatever octets it begins with",
+        a_key_authorization_has_the_thumbprint,
+    ),
+    Check::must(
+        110,
+        "§8.1",
+        "It is the thumbprint of the key that the account has now",
+        the_thumbprint_is_of_the_key_of_now,
+    ),
+    Check::must(
+        111,
+        "§8",
+        "Tokens are base64url, of 128 bits at least, and never come twice",
+        tokens_cannot_be_guessed,
+    ),
+    Check::should(
+        112,
+        "§8.2",
+        "A query that fails is tried again: the challenge is processing with the error meanwhile",
+        failed_queries_are_tried_again,
+    ),
+    Check::should(
+        113,
+        "§8.2",
+        "Another response of the client has it tried again at once",
+        a_response_is_a_retry,
+    ),
+];
+
+/// A key with a coordinate that begins with a zero octet, which its JWK has to keep.
+fn key_with_a_zero() -> Result<PrivateKey, Short> {
+    for _ in 0..KEYS_MAX {
+        let key = new_key();
+        if let KeyParts::Ec { point, .. } = key.public().parts() {
+            // An octet for the form, then both coordinates.
+            let coordinates = point.get(1..).unwrap_or_default();
+            let half = coordinates.len() / 2;
+            if coordinates.first() == Some(&0) || coordinates.get(half) == Some(&0) {
+                return Ok(key);
+            }
+        }
+    }
+    Err(Short::Fails("no such key was found".to_owned()))
+}
+
+fn a_key_authorization_has_the_thumbprint(target: &Target) -> Outcome {
+    let account = target.subscriber_with(key_with_a_zero()?)?;
+    let (order, _) = account.fresh_challenge("http-01")?;
+    account.prove(&order)?;
+    let other = target.subscriber()?;
+    let (order, challenge) = account.fresh_challenge("http-01")?;
+    let theirs = other.key_authorization(&challenge.token);
+    target.web.put(&challenge.token, &theirs);
+    account.respond(&challenge)?;
+    let decided = account.outcome_of(&first_authorization(&order)?, &["pending"])?;
+    hold(decided["status"] == "invalid", || {
+        format!(
+            "another account's thumbprint makes it {}",
+            decided["status"]
+        )
+    })
+}
+
+fn the_thumbprint_is_of_the_key_of_now(target: &Target) -> Outcome {
+    let account = target.subscriber()?;
+    let (right, wrong) = (
+        account.fresh_challenge("http-01")?,
+        account.fresh_challenge("http-01")?,
+    );
+    account.provide(&wrong.1);
+    let account = changed(account, new_key())?;
+    account.provide(&right.1);
+    for ((order, challenge), expected) in [(right, "valid"), (wrong, "invalid")] {
+        account.respond(&challenge)?;
+        let decided = account.outcome_of(&first_authorization(&order)?, &["pending"])?;
+        hold(decided["status"] == expected, || {
+            format!("it is {}, not {expected}", decided["status"])
+        })?;
+    }
+    Ok(())
+}
+
+fn tokens_cannot_be_guessed(target: &Target) -> Outcome {
+    let account = target.subscriber()?;
+    let mut seen = BTreeSet::new();
+    for _ in 0..5 {
+        let order = account.order(&[&target.name()])?;
+        let object = account.look(&first_authorization(&order)?)?.json();
+        // The challenges of one authorization may share a token.
+        let challenges = elements(&object["challenges"]).iter();
+        let tokens: BTreeSet<String> = challenges
+            .filter_map(|challenge| challenge["token"].as_str().map(str::to_owned))
+            .collect();
+        for token in tokens {
+            hold(is_base64url(&token) && token.len() >= TOKEN_LEN_MIN, || {
+                format!("{token:?} is no token of 128 bits")
+            })?;
+            hold(seen.insert(token.clone()), || format!("{token} came twice"))?;
+        }
+    }
+    hold(!seen.is_empty(), || "no challenge has a token".to_owned())
+}
+
+/// Has a challenge fail once and looks at it before it is tried again.
+fn failed_once(account: &Subscriber<'_>, challenge: &Challenge) -> Result<Value, Short> {
+    account.respond(challenge)?;
+    let deadline = Instant::now() + FAILED_WITHIN;
+    while Instant::now() < deadline {
+        std::thread::sleep(LOOK_EVERY);
+        let reply = account.look(&challenge.url)?;
+        let object = reply.json();
+        let failed = object["error"].is_object();
+        match text(&object["status"]) {
+            "processing" if failed => return Ok(object),
+            "pending" | "processing" => {}
+            "invalid" => {
+                let asked = account.target.web.asked(&challenge.token);
+                let told = format!(
+                    "it is invalid after {asked} tries, never seen processing with an error"
+                );
+                return Err(told.into());
+            }
+            other => {
+                return Err(format!("without an answer it is {other}: {}", short(&reply)).into());
+            }
+        }
+    }
+    Err(format!("no failed try is told within {FAILED_WITHIN:?}").into())
+}
+
+fn failed_queries_are_tried_again(target: &Target) -> Outcome {
+    let account = target.subscriber()?;
+    let (order, challenge) = account.fresh_challenge("http-01")?;
+    failed_once(&account, &challenge)?;
+    account.provide(&challenge);
+    let decided = account.outcome_of(&first_authorization(&order)?, &["pending"])?;
+    hold(decided["status"] == "valid", || {
+        format!("an answer that came late makes it {}", decided["status"])
+    })
+}
+
+fn a_response_is_a_retry(target: &Target) -> Outcome {
+    const AT_ONCE: Duration = Duration::from_secs(2);
+    let account = target.subscriber()?;
+    let (_, challenge) = account.fresh_challenge("http-01")?;
+    failed_once(&account, &challenge)?;
+    account.provide(&challenge);
+    let before = target.web.asked(&challenge.token);
+    account.respond(&challenge)?;
+    let deadline = Instant::now() + AT_ONCE;
+    while Instant::now() < deadline {
+        if target.web.asked(&challenge.token) > before {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Err(format!("it is not asked for within {AT_ONCE:?} of another response").into())
+}
