@@ -4,13 +4,13 @@ use chancery_crypto::{Curve, KeyKind, PrivateKey};
 use chancery_jose::b64;
 use serde_json::{Value, json};
 
-use super::Target;
 use super::draft::Draft;
-use super::judge::{answered, elements, hold, kind, refused, refused_as, short};
+use super::judge::{answered, elements, hold, kind, recommended, refused, refused_as, short};
 use super::mac::hmac_sha256;
 use super::subscriber::Subscriber;
 use super::verdict::{Check, Outcome, Short};
-use super::weak_rsa;
+use super::{Target, external_account, weak_rsa};
+
 use crate::jws::{Parts, jwk};
 use crate::new_key;
 
@@ -270,12 +270,13 @@ fn only_signatures_count(target: &Target) -> Outcome {
 }
 
 fn the_usual_algorithms_are_accepted(target: &Target) -> Outcome {
-    for kind in [KeyKind::Ec(Curve::P256), KeyKind::Ed25519] {
+    let has_account = |kind: KeyKind| {
         let key = PrivateKey::generate(kind).map_err(|error| error.to_string())?;
         let reply = target.register(&key, json!({}))?;
-        answered(&reply, &format!("an account with {kind:?}"), &[201])?;
-    }
-    Ok(())
+        answered(&reply, &format!("an account with {kind:?}"), &[201])
+    };
+    has_account(KeyKind::Ec(Curve::P256))?;
+    recommended(has_account(KeyKind::Ed25519))
 }
 
 fn two_names_for_the_key_are_refused(target: &Target) -> Outcome {
@@ -324,7 +325,11 @@ fn an_unknown_algorithm_is_told(target: &Target) -> Outcome {
 fn a_weak_key_is_told(target: &Target) -> Outcome {
     let key = new_key();
     let url = target.url("newAccount")?;
-    let asked = json!({ "termsOfServiceAgreed": true });
+    let mut asked = json!({ "termsOfServiceAgreed": true });
+    if let Some(credential) = &target.credential {
+        let jwk = weak_rsa::jwk().to_string();
+        asked["externalAccountBinding"] = external_account::binding(credential, &jwk, &url);
+    }
     let weak = target
         .draft(&key, &url, Some(&asked))
         .with("alg", json!("RS256"))
@@ -340,9 +345,9 @@ fn a_weak_key_is_told(target: &Target) -> Outcome {
         });
     let reply = weak.send()?;
     refused_as(&reply, "an RSA key of 1024 bits", &[400], &["badPublicKey"])?;
-    hold(!reply.detail().is_empty(), || {
+    recommended(hold(!reply.detail().is_empty(), || {
         "badPublicKey does not say what is wrong with the key".to_owned()
-    })
+    }))
 }
 
 fn another_media_type_is_refused(target: &Target) -> Outcome {

@@ -45,7 +45,7 @@ fn unknown_members_are_ignored(target: &Target) -> Outcome {
     let account = target.subscriber()?;
     let (order, challenge) = account.fresh_challenge("http-01")?;
     account.provide(&challenge);
-    let asked = json!({ "conform": { "unknown": [1] }, "keyAuthorization": "conform" });
+    let asked = json!({ "conform": { "unknown": [1] }, "more": "conform" });
     let reply = account.send(&challenge.url, &asked)?;
     answered(&reply, "a response with unknown members", &[200])?;
     let decided = account.outcome_of(&first_authorization(&order)?, &["pending"])?;

@@ -42,7 +42,8 @@ fn a_chain_is_strict_pem(target: &Target) -> Outcome {
     let obtained = account.issue(&[&target.name()])?;
     let reply = account.look(&obtained.url)?;
     let media_type = reply.header("content-type");
-    hold(media_type == "application/pem-certificate-chain", || {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    hold(essence == "application/pem-certificate-chain", || {
         format!("the chain is said to be {media_type:?}")
     })?;
     let text = reply.text();

@@ -2,11 +2,10 @@
 
 use std::sync::Barrier;
 
-use chancery_crypto::PrivateKey;
 use chancery_jose::{b64, unb64};
 use serde_json::{Value, json};
 
-use super::judge::{answered, hold, kind, refused, refused_as, short};
+use super::judge::{answered, hold, kind, recommended, refused, refused_as, short};
 use super::mac::hmac_sha256;
 use super::verdict::{Check, Outcome, Short};
 use super::{Credential, Target};
@@ -17,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::must(
         66,
         "§7.3.4",
-        "Where an external account is required, newAccount without one is externalAccountRequired",
+        "Where an external account is required, newAccount without one is refused, and should be as externalAccountRequired",
         a_required_binding_is_asked_for,
     ),
     Check::must(
@@ -63,12 +62,12 @@ impl Inner<'_> {
     }
 }
 
-/// What binds the account of a key to an external one.
-pub(super) fn binding(credential: &Credential, key: &PrivateKey, url: &str) -> Value {
+/// What binds the account of a key, a JWK, to an external one.
+pub(super) fn binding(credential: &Credential, jwk: &str, url: &str) -> Value {
     let secret = unb64(&credential.key).unwrap_or_default();
     let inner = Inner {
         header: json!({ "alg": "HS256", "kid": credential.kid, "url": url }),
-        payload: jwk(key),
+        payload: jwk.to_owned(),
         secret: &secret,
     };
     inner.signed()
@@ -87,8 +86,10 @@ fn a_required_binding_is_asked_for(target: &Target) -> Outcome {
     let url = target.url("newAccount")?;
     let asked = json!({ "termsOfServiceAgreed": true });
     let reply = target.draft(&key, &url, Some(&asked)).send()?;
+    let what = "newAccount without a binding";
+    refused(&reply, what)?;
     let kinds = ["externalAccountRequired"];
-    refused_as(&reply, "newAccount without a binding", &[], &kinds)
+    recommended(refused_as(&reply, what, &[], &kinds))
 }
 
 fn a_wrong_binding_is_refused(target: &Target) -> Outcome {
@@ -137,7 +138,7 @@ fn a_wrong_binding_is_refused(target: &Target) -> Outcome {
             format!("after a binding with {what}: {}", short(&found))
         })?;
     }
-    let more = json!({ "externalAccountBinding": binding(credential, &key, &url) });
+    let more = json!({ "externalAccountBinding": binding(credential, &jwk(&key), &url) });
     answered(&target.register(&key, more)?, "the right binding", &[201])
 }
 
@@ -149,14 +150,14 @@ fn only_a_verified_binding_is_repeated(target: &Target) -> Outcome {
             kid: "conform-nobody".to_owned(),
             key: b64(b"a secret that no server gave to anybody"),
         };
-        let more = json!({ "externalAccountBinding": binding(&nobody, &key, &url) });
+        let more = json!({ "externalAccountBinding": binding(&nobody, &jwk(&key), &url) });
         let object = target.register(&key, more)?.json();
         // Refused, or made without looking at it: both are right.
         return hold(object.get("externalAccountBinding").is_none(), || {
             "a binding that nobody verified is repeated".to_owned()
         });
     };
-    let sent = binding(credential, &key, &url);
+    let sent = binding(credential, &jwk(&key), &url);
     let more = json!({ "externalAccountBinding": sent });
     let reply = target.register(&key, more)?;
     answered(&reply, "newAccount with a binding", &[201])?;
@@ -172,7 +173,9 @@ fn credentials_are_text(target: &Target) -> Outcome {
         format!("the key identifier is {:?}", credential.kid)
     })?;
     let is_encoded = unb64(&credential.key).is_ok();
-    hold(is_encoded, || "the key is not in base64url".to_owned())
+    recommended(hold(is_encoded, || {
+        "the key is not in base64url".to_owned()
+    }))
 }
 
 fn one_use_is_one_account(target: &Target) -> Outcome {
@@ -185,7 +188,7 @@ fn one_use_is_one_account(target: &Target) -> Outcome {
     let start = Barrier::new(2);
     let send = || {
         let key = new_key();
-        let more = json!({ "externalAccountBinding": binding(&credential, &key, &url) });
+        let more = json!({ "externalAccountBinding": binding(&credential, &jwk(&key), &url) });
         start.wait();
         target.register(&key, more)
     };

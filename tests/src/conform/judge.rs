@@ -47,6 +47,14 @@ pub(super) fn hold(condition: bool, otherwise: impl FnOnce() -> String) -> Outco
     }
 }
 
+/// What the RFC only recommends; asked last, when what it demands has held.
+pub(super) fn recommended(outcome: Outcome) -> Outcome {
+    outcome.map_err(|short| match short {
+        Short::Fails(text) => Short::Recommended(text),
+        other => other,
+    })
+}
+
 /// Fails unless the status is one of these.
 pub(super) fn answered(reply: &Reply, what: &str, statuses: &[u16]) -> Outcome {
     hold(statuses.contains(&reply.status), || {

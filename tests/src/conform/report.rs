@@ -23,14 +23,15 @@ pub struct Report {
 }
 
 impl Column {
-    /// How many statements hold, fail, and could not be asked.
+    /// How many statements hold, hold in part, fail, and could not be asked.
     #[must_use]
-    pub fn totals(&self) -> [usize; 3] {
-        let mut totals = [0; 3];
+    pub fn totals(&self) -> [usize; 4] {
+        let mut totals = [0; 4];
         for (_, verdict) in &self.found {
-            let [holds, fails, not_offered] = &mut totals;
+            let [holds, partly, fails, not_offered] = &mut totals;
             *match verdict {
                 Verdict::Holds => holds,
+                Verdict::Partly(_) => partly,
                 Verdict::Fails(_) => fails,
                 Verdict::NotOffered(_) => not_offered,
             } += 1;
@@ -44,7 +45,7 @@ impl Column {
             .iter()
             .filter_map(|(check, verdict)| match verdict {
                 Verdict::Fails(why) => Some((*check, why.as_str())),
-                Verdict::Holds | Verdict::NotOffered(_) => None,
+                Verdict::Holds | Verdict::Partly(_) | Verdict::NotOffered(_) => None,
             })
     }
 
@@ -55,12 +56,12 @@ impl Column {
     }
 
     fn summary(&self) -> String {
-        let [holds, fails, not_offered] = self.totals();
+        let [holds, partly, fails, not_offered] = self.totals();
         let demanded = self
             .failing()
             .filter(|(check, _)| check.level == Level::Must);
         format!(
-            "{}: {holds} hold, {fails} fail ({} of them demanded), {not_offered} could not be asked",
+            "{}: {holds} hold, {partly} in part, {fails} fail ({} of them demanded), {not_offered} could not be asked",
             self.server,
             demanded.count()
         )
@@ -102,11 +103,12 @@ impl Report {
             })
         };
         let columns = self.columns.iter().map(|column| {
-            let [holds, fails, not_offered] = column.totals();
+            let [holds, partly, fails, not_offered] = column.totals();
             let found: Vec<Value> = column.found.iter().map(statement).collect();
             json!({
                 "server": column.server,
                 "holds": holds,
+                "partly": partly,
                 "fails": fails,
                 "not_offered": not_offered,
                 "statements": found,
@@ -166,7 +168,8 @@ const HEAD: &str = "\
 What RFC 8555 says about a server, statement by statement, as `cargo xtask conform` finds it from outside: raw HTTP and
 JWS in, answers judged. The numbers are those of our reading of the RFC; those that only concern clients are missing.
 *must* and *should* are the RFC's words, *own* is our addition where it is silent. `holds` and `fails` are what was seen;
-`-` means that it could not be asked, and the lists below say why. Chancery and Debian's `pebble` are started and examined
+`partly` means that what is demanded holds and what is recommended beside it does not; `-` means that it could not be
+asked. The lists below the table say why. Chancery and Debian's `pebble` are started and examined
 by `cargo xtask conform --server chancery --server pebble --markdown docs/conformance.md`, which makes this page; any
 other server by `--url` (`--help` tells the rest). That pebble, made to train clients, fails some is what shows that the
 suite can see a failure.
@@ -174,7 +177,11 @@ suite can see a failure.
 ";
 
 fn explain(text: &mut String, column: &Column) {
-    let cases = [("fails", "What fails"), ("-", "What could not be asked")];
+    let cases = [
+        ("fails", "What fails"),
+        ("partly", "What is recommended and fails"),
+        ("-", "What could not be asked"),
+    ];
     for (wanted, title) in cases {
         let reasons = column.found.iter().filter_map(|(check, verdict)| {
             let (word, why) = in_words(verdict);
@@ -215,6 +222,7 @@ fn sections(column: &Column) -> Vec<&'static str> {
 fn in_words(verdict: &Verdict) -> (&'static str, &str) {
     match verdict {
         Verdict::Holds => ("holds", ""),
+        Verdict::Partly(why) => ("partly", why),
         Verdict::Fails(why) => ("fails", why),
         Verdict::NotOffered(why) => ("-", why),
     }
@@ -230,7 +238,7 @@ pub(super) fn line(check: &Check, verdict: &Verdict) -> String {
         format!("\n             {why}")
     };
     format!(
-        "{word:>5} {:>3} {level:<6} {}{why}",
+        "{word:>6} {:>3} {level:<6} {}{why}",
         check.number, check.says
     )
 }
@@ -245,6 +253,7 @@ mod tests {
         let verdicts = [
             Verdict::Holds,
             Verdict::Fails("it is at https://127.0.0.1:4000/a|b, not there".to_owned()),
+            Verdict::Partly("it does not say when".to_owned()),
             Verdict::NotOffered("nobody can see it".to_owned()),
         ];
         let found = all.into_iter().zip(verdicts).collect();
@@ -257,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn the_three_verdicts_are_counted_and_explained() {
+    fn every_verdict_is_counted_and_explained() {
         let report = report();
-        assert_eq!(report.columns[0].totals(), [1, 1, 1]);
+        assert_eq!(report.columns[0].totals(), [1, 1, 1, 1]);
         assert!(!report.columns[0].is_conforming());
         let text = report.to_text();
-        assert!(
-            text.ends_with("ours: 1 hold, 1 fail (1 of them demanded), 1 could not be asked\n")
-        );
+        assert!(text.ends_with(
+            "ours: 1 hold, 1 in part, 1 fail (1 of them demanded), 1 could not be asked\n"
+        ));
         assert!(text.contains("nobody can see it"), "{text}");
         assert_eq!(report.to_json()[0]["statements"][1]["verdict"], "fails");
     }

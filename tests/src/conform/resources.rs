@@ -90,8 +90,14 @@ fn answers_link_to_their_neighbours(target: &Target) -> Outcome {
     ];
     for (what, reply) in answers {
         let index = links(&reply, "index");
-        hold(index == [target.directory_url()], || {
-            format!("{what}: the link `index` is {index:?}")
+        let [url] = index.as_slice() else {
+            return Err(format!("{what}: the link `index` is {index:?}").into());
+        };
+        // The directory may have more than one URL.
+        let led_to = target.ask(Method::GET, url)?.json();
+        let same = led_to["newOrder"] == *target.directory("newOrder");
+        hold(same, || {
+            format!("{what}: the link `index` leads to {led_to}")
         })?;
     }
     account.provide(&challenge);

@@ -13,6 +13,7 @@ use super::draft::Draft;
 use super::external_account;
 use super::judge::{answered, elements, short, text};
 use super::verdict::Short;
+use crate::jws::jwk;
 use crate::{Order, Reply, csr_for, new_key};
 
 /// An order or authorization that is not decided by then never is.
@@ -68,7 +69,8 @@ impl Target {
         let url = self.url("newAccount")?;
         let mut payload = json!({ "termsOfServiceAgreed": true });
         if let Some(credential) = &self.credential {
-            payload["externalAccountBinding"] = external_account::binding(credential, key, &url);
+            payload["externalAccountBinding"] =
+                external_account::binding(credential, &jwk(key), &url);
         }
         for (member, value) in more.as_object().into_iter().flatten() {
             payload[member] = value.clone();

@@ -117,7 +117,7 @@ fn pad(text: &mut String) {
 
 fn padding_is_refused(target: &Target) -> Outcome {
     let account = target.subscriber()?;
-    let asked = json!({ "conform": 1 });
+    let asked = json!({ "contact": [target.mailbox()] });
     let draft = || account.draft(&account.url, Some(&asked));
     let honest = draft().send()?;
     answered(&honest, "the same without padding", &[200])?;

@@ -30,6 +30,8 @@ impl Level {
 pub enum Verdict {
     /// It is true of the server.
     Holds,
+    /// What is demanded holds; what is recommended beside it does not.
+    Partly(String),
     /// It is not: what was asked, and what was answered instead.
     Fails(String),
     /// It could not be asked: the server does not offer the thing, or nobody can see it from outside.
@@ -40,6 +42,8 @@ pub enum Verdict {
 #[derive(Debug)]
 pub(super) enum Short {
     Fails(String),
+    /// Everything demanded was found to hold before this.
+    Recommended(String),
     NotOffered(String),
 }
 
@@ -57,6 +61,7 @@ impl From<Outcome> for Verdict {
         match outcome {
             Ok(()) => Self::Holds,
             Err(Short::Fails(text)) => Self::Fails(text),
+            Err(Short::Recommended(text)) => Self::Partly(text),
             Err(Short::NotOffered(text)) => Self::NotOffered(text),
         }
     }
