@@ -30,6 +30,7 @@ mod mac;
 mod nonce;
 mod options;
 mod orders;
+mod ours;
 mod peer;
 mod preauthorization;
 mod replay;

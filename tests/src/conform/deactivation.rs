@@ -74,7 +74,8 @@ fn an_account_ends_by_its_own_key(target: &Target) -> Outcome {
 fn the_end_touches_orders_only(target: &Target) -> Outcome {
     let account = target.subscriber()?;
     let certificate = account.issue(&[&target.name()])?;
-    let pending = account.order(&[&target.name()])?;
+    let name = target.name();
+    account.order(&[&name])?;
     deactivate(&account)?;
     // Where it can be revoked by its own key, it was not.
     let url = target.url("revokeCert")?;
@@ -85,7 +86,7 @@ fn the_end_touches_orders_only(target: &Target) -> Outcome {
     })?;
     // The order can only be seen from the other side.
     let operator = target.operator.as_ref();
-    let status = operator.and_then(|it| it.order_status(&pending.url));
+    let status = operator.and_then(|it| it.order_status(&name));
     hold(
         status.as_deref().is_none_or(|status| status == "invalid"),
         || format!("a pending order of an ended account is {status:?}"),

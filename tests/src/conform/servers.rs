@@ -1,6 +1,5 @@
 //! The servers of one run: those that are started for it, or the one that runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use chancery_simulate::{Dns, Zone};
@@ -9,12 +8,10 @@ use chancery_testkit::require;
 use super::{
     Check, Column, Options, Pebble, Report, Surroundings, Target, Verdict, Web, checks, run,
 };
-use crate::{Authority, Setup, runtime};
+use crate::runtime;
 
 /// A pebble that locks up is replaced so often.
 const PEBBLES_MAX: usize = 3;
-/// The name that our own is told to refuse.
-const REFUSED: &str = "refused.conform.test";
 
 /// Asks every server that the command line names; `each` hears of every verdict as it falls.
 ///
@@ -81,39 +78,6 @@ fn running(options: &Options, url: &str) -> Result<(Target, Option<Dns>), String
 }
 
 impl Column {
-    /// Starts our own with terms and a name that it refuses, and asks it these.
-    ///
-    /// # Errors
-    /// When it cannot be examined.
-    ///
-    /// # Panics
-    /// When the program is not there, or does not get ready.
-    pub fn of_chancery(
-        asked: &[&'static Check],
-        each: impl FnMut(&'static Check, &Verdict),
-    ) -> Result<Self, String> {
-        let configuration = format!(
-            "[gateway.server]\nterms_of_service = \"https://conform.test/terms\"\nnames = {{ deny = [\"{REFUSED}\"] }}\n"
-        );
-        let setup = Setup::new().configuration(&configuration);
-        let authority = Authority::start_with(setup.without_web_host());
-        let port = authority.http_port();
-        let target = Target::open(Surroundings {
-            directory: authority.directory().to_owned(),
-            root_pem: authority.root_pem(),
-            web: Web::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?,
-            zone: Some(authority.site().zone.clone()),
-            domain: "conform.test".to_owned(),
-            credential: None,
-            refused_name: Some(REFUSED.to_owned()),
-            operator: None,
-        })?;
-        Ok(Self {
-            server: "chancery".to_owned(),
-            found: run(&target, asked, each),
-        })
-    }
-
     /// Starts Debian's pebble and asks it these; one that locks up meanwhile is replaced and asked again.
     ///
     /// # Errors

@@ -64,8 +64,8 @@ pub trait Operator: Send + Sync {
         None
     }
 
-    /// The status of an order that no client may read any more.
-    fn order_status(&self, _url: &str) -> Option<String> {
+    /// The status of the order for a name, when no client may read it any more.
+    fn order_status(&self, _name: &str) -> Option<String> {
         None
     }
 }
