@@ -146,7 +146,7 @@ fn unreachable(account: &Subscriber<'_>) -> Result<(Order, Challenge), Short> {
 /// Gives the name its address and its answer.
 fn mend(account: &Subscriber<'_>, challenge: &Challenge) -> Outcome {
     account.provide(challenge);
-    let to = account.target.web.addr().ip();
+    let to = account.target.web.reached_at();
     send_validator(account.target, challenge, to)
 }
 

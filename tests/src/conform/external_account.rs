@@ -105,7 +105,7 @@ fn a_wrong_binding_is_refused(target: &Target) -> Outcome {
     let elsewhere = header("HS256", &credential.kid, "https://elsewhere.test/");
     let cases: [(&str, Value, String, &[u8]); 6] = [
         ("another secret", good.clone(), jwk(&key), b"another secret"),
-        ("another account's key", good.clone(), jwk(&other), &secret),
+        ("another account's key", good, jwk(&other), &secret),
         ("another URL", elsewhere, jwk(&key), &secret),
         (
             "an unknown kid",

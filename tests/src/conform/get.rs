@@ -40,7 +40,7 @@ fn resources_are_not_read_by_get(target: &Target) -> Outcome {
         ("newAccount", target.url("newAccount")?),
         ("newOrder", target.url("newOrder")?),
         ("revokeCert", target.url("revokeCert")?),
-        ("an account", account.url.clone()),
+        ("an account", account.url),
         ("an order", order.url.clone()),
         ("finalize", order.finalize_url().to_owned()),
         ("an authorization", authorization),

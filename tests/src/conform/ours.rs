@@ -79,7 +79,7 @@ impl Column {
     /// When it cannot be examined.
     ///
     /// # Panics
-    /// When the program is not there, or does not get ready.
+    /// When the program was not built.
     pub fn of_chancery(
         asked: &[&'static Check],
         each: impl FnMut(&'static Check, &Verdict),
@@ -89,7 +89,8 @@ impl Column {
             .configuration(&configuration)
             .set(TERMS, "https://conform.test/terms/1")
             .without_web_host();
-        let authority = Authority::start_with(setup);
+        let mut authority = Authority::prepare(setup);
+        authority.try_serve().map_err(|error| error.to_string())?;
         let port = authority.http_port();
         let target = Target::open(Surroundings {
             directory: authority.directory().to_owned(),

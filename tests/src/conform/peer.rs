@@ -1,7 +1,7 @@
 //! Debian's `pebble`, started to be examined beside ours.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -42,40 +42,26 @@ impl Pebble {
         let dns = runtime().block_on(Dns::start(any, zone.clone()));
         let dns = dns.map_err(|error| error.to_string())?;
         let web = Web::start(any)?;
-        let [port, unused_tls] = free_ports();
-        let identity = Identity::new()?;
         let credential = Credential {
             kid: "conform".to_owned(),
             key: b64(b"a secret that the suite and pebble share"),
         };
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            let written = std::fs::write(&path, text);
-            written.map_err(|error| format!("{}: {error}", path.display()))?;
-            Ok::<_, String>(path)
-        };
+        let identity = Identity::new()?;
+        let [port, unused_tls] = free_ports();
         let config = json!({"pebble": {
             "listenAddress": format!("127.0.0.1:{port}"),
             "managementListenAddress": "",
-            "certificate": write("cert.pem", identity.chain)?,
-            "privateKey": write("key.pem", identity.key)?,
+            "certificate": write(&folder, "cert.pem", &identity.chain)?,
+            "privateKey": write(&folder, "key.pem", &identity.key)?,
             "httpPort": web.addr().port(),
             "tlsPort": unused_tls,
             "externalAccountBindingRequired": true,
             "externalAccountMACKeys": { &credential.kid: &credential.key },
         }});
-        let config = write("config.json", config.to_string())?;
-        let mut command = Command::new(program);
-        command
-            .arg("-config")
-            .arg(&config)
-            .args(["-dnsserver", &dns.addr().to_string()])
-            .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "0")
-            .env("PEBBLE_WFE_AUTHZREUSE", "0")
-            .env("PEBBLE_AUTHZREUSE", "0");
-        let program = Program::spawn(command).map_err(|error| error.to_string())?;
-        let surroundings = Surroundings {
+        let config = write(&folder, "config.json", &config.to_string())?;
+        let program = spawn(program, &config, dns.addr())?;
+        wait_until_listening(&program, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let target = Target::open(Surroundings {
             directory: format!("https://localhost:{port}/dir"),
             root_pem: identity.root,
             web,
@@ -84,12 +70,10 @@ impl Pebble {
             credential: Some(credential),
             refused_name: None,
             operator: None,
-        };
-        let listening = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        wait_until_listening(&program, listening)?;
+        })?;
         Ok(Self {
-            target: Target::open(surroundings)?,
             program,
+            target,
             _dns: dns,
             _folder: folder,
         })
@@ -106,6 +90,25 @@ impl Pebble {
     pub fn is_running(&self) -> bool {
         self.program.is_running()
     }
+}
+
+fn write(folder: &TempDir, name: &str, text: &str) -> Result<PathBuf, String> {
+    let path = folder.join(name);
+    let written = std::fs::write(&path, text);
+    written.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+fn spawn(program: &Path, config: &Path, dns: SocketAddr) -> Result<Program, String> {
+    let mut command = Command::new(program);
+    command
+        .arg("-config")
+        .arg(config)
+        .args(["-dnsserver", &dns.to_string()])
+        .env("PEBBLE_VA_NOSLEEP", "1")
+        .env("PEBBLE_WFE_NONCEREJECT", "0")
+        .env("PEBBLE_AUTHZREUSE", "0");
+    Program::spawn(command).map_err(|error| error.to_string())
 }
 
 fn wait_until_listening(program: &Program, addr: SocketAddr) -> Result<(), String> {

@@ -197,16 +197,23 @@ fn explain(text: &mut String, column: &Column) {
 
 /// Without what differs from run to run (addresses, names and ids), so that the page changes only when a finding does.
 fn plain(why: &str) -> String {
-    let words = why.split(' ').map(|word| {
-        let start = word.find("https://").or_else(|| word.find("http://"));
-        let Some(start) = start else {
-            return word.to_owned();
+    const ID_LEN_MIN: usize = 12;
+    let in_url = |c: char| !c.is_whitespace() && !"\"',()[]{}".contains(c);
+    let words = why.split_inclusive(|c: char| !in_url(c));
+    let words = words.map(|word| {
+        let text = word.trim_end_matches(|c| !in_url(c));
+        let end = word.get(text.len()..).unwrap_or_default();
+        let is_url = text.starts_with("https://") || text.starts_with("http://");
+        let text = if is_url { "URL" } else { text };
+        let id = text.rsplit('/').next().unwrap_or_default();
+        let is_id = id.len() >= ID_LEN_MIN && id.contains(|c: char| c.is_ascii_digit());
+        let text = match text.strip_suffix(id) {
+            Some(before) if is_id => format!("{before}…"),
+            _ => text.to_owned(),
         };
-        let (before, url) = word.split_at(start);
-        let end = url.find(['"', ',', ')', '}']).unwrap_or(url.len());
-        format!("{before}URL{}", url.get(end..).unwrap_or_default())
+        format!("{text}{end}")
     });
-    words.collect::<Vec<_>>().join(" ").replace('|', "/")
+    words.collect::<String>().replace('|', "/")
 }
 
 fn sections(column: &Column) -> Vec<&'static str> {
@@ -252,7 +259,9 @@ mod tests {
         let all = checks();
         let verdicts = [
             Verdict::Holds,
-            Verdict::Fails("it is at https://127.0.0.1:4000/a|b, not there".to_owned()),
+            Verdict::Fails(
+                "\"https://127.0.0.1:4000/a|b\", not /cert/0d854b29f8b9ebdd: 404".to_owned(),
+            ),
             Verdict::Partly("it does not say when".to_owned()),
             Verdict::NotOffered("nobody can see it".to_owned()),
         ];
@@ -283,7 +292,7 @@ mod tests {
         let page = report().to_markdown();
         assert!(page.contains("| 2 | §6.1 | must |"), "{page}");
         assert!(
-            page.contains("- 2 (§6.1): it is at URL, not there\n"),
+            page.contains("- 2 (§6.1): \"URL\", not /cert/…: 404\n"),
             "{page}"
         );
         assert!(!page.contains("127.0.0.1"), "{page}");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Target;
 use super::judge::{answered, elements, hold, kind, links, refused, short, text};
-use super::subscriber::{LOOK_EVERY, Subscriber, dns, first_authorization};
+use super::subscriber::{DECIDED_WITHIN, LOOK_EVERY, Subscriber, dns, first_authorization};
 use super::verdict::{Check, Outcome, Short};
 use crate::Order;
 
@@ -293,34 +293,63 @@ fn statuses_follow_the_machines(target: &Target) -> Outcome {
     })
 }
 
-/// Looks at all three objects until the authorization is decided, and compares each look with the one before.
-fn watch(account: &Subscriber<'_>, order: &Order, authorization: &str, challenge: &str) -> Outcome {
-    const CHALLENGE: [(&str, &str); 5] = [
-        ("pending", "processing"),
-        ("pending", "valid"),
-        ("pending", "invalid"),
-        ("processing", "valid"),
-        ("processing", "invalid"),
-    ];
-    const AUTHORIZATION: [(&str, &str); 2] = [("pending", "valid"), ("pending", "invalid")];
-    const ORDER: [(&str, &str); 2] = [("pending", "ready"), ("pending", "invalid")];
-    let machines: [(&str, &str, &[(&str, &str)]); 3] = [
-        ("challenge", challenge, &CHALLENGE),
-        ("authorization", authorization, &AUTHORIZATION),
-        ("order", order.url.as_str(), &ORDER),
-    ];
-    let mut last = ["pending"; 3].map(str::to_owned);
-    let deadline = Instant::now() + std::time::Duration::from_secs(120);
-    while last[1] == "pending" && Instant::now() < deadline {
-        for (last, (what, url, steps)) in last.iter_mut().zip(machines) {
-            std::thread::sleep(LOOK_EVERY);
-            let now = text(&account.look(url)?.json()["status"]).to_owned();
-            let known = *last == now || steps.contains(&(last, &now));
-            hold(known, || format!("a {what} that was {last} is {now}"))?;
-            *last = now;
+/// Changes of status that are permitted, from one look to the next.
+type Steps = [(&'static str, &'static str)];
+
+const CHALLENGE_STEPS: &Steps = &[
+    ("pending", "processing"),
+    ("pending", "valid"),
+    ("pending", "invalid"),
+    ("processing", "valid"),
+    ("processing", "invalid"),
+];
+const AUTHORIZATION_STEPS: &Steps = &[("pending", "valid"), ("pending", "invalid")];
+const ORDER_STEPS: &Steps = &[("pending", "ready"), ("pending", "invalid")];
+
+/// An object that is looked at, and how it was last.
+struct Watched<'a> {
+    what: &'static str,
+    url: &'a str,
+    steps: &'static Steps,
+    status: String,
+}
+
+impl<'a> Watched<'a> {
+    fn new(what: &'static str, url: &'a str, steps: &'static Steps) -> Self {
+        let status = "pending".to_owned();
+        Self {
+            what,
+            url,
+            steps,
+            status,
         }
     }
-    hold(last[1] != "pending", || {
+
+    fn look(&mut self, account: &Subscriber<'_>) -> Outcome {
+        std::thread::sleep(LOOK_EVERY);
+        let now = text(&account.look(self.url)?.json()["status"]).to_owned();
+        let step = (self.status.as_str(), now.as_str());
+        let known = self.status == now || self.steps.contains(&step);
+        hold(known, || {
+            format!("{} that was {} is {now}", self.what, self.status)
+        })?;
+        self.status = now;
+        Ok(())
+    }
+}
+
+/// Looks at all three objects until the authorization is decided, and compares each look with the one before.
+fn watch(account: &Subscriber<'_>, order: &Order, authorization: &str, challenge: &str) -> Outcome {
+    let mut challenge = Watched::new("a challenge", challenge, CHALLENGE_STEPS);
+    let mut authorization = Watched::new("an authorization", authorization, AUTHORIZATION_STEPS);
+    let mut order = Watched::new("an order", &order.url, ORDER_STEPS);
+    let deadline = Instant::now() + DECIDED_WITHIN;
+    while authorization.status == "pending" && Instant::now() < deadline {
+        for watched in [&mut challenge, &mut authorization, &mut order] {
+            watched.look(account)?;
+        }
+    }
+    hold(authorization.status != "pending", || {
         "an authorization stays pending".to_owned()
     })
 }

@@ -56,7 +56,7 @@ fn running(options: &Options, url: &str) -> Result<(Target, Option<Dns>), String
     let root_pem = root_pem.map_err(|error| format!("{}: {error}", root.display()))?;
     let web = Web::start(options.web)?;
     let zone = Zone::new();
-    zone.set_default_a(options.web.ip());
+    zone.set_default_a(web.reached_at());
     let dns = match options.dns {
         Some(addr) => {
             let dns = runtime().block_on(Dns::start(addr, zone.clone()));

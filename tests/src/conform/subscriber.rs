@@ -17,7 +17,7 @@ use crate::jws::jwk;
 use crate::{Order, Reply, csr_for, new_key};
 
 /// An order or authorization that is not decided by then never is.
-const DECIDED_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const DECIDED_WITHIN: Duration = Duration::from_secs(120);
 /// Between two looks: one server at least locks up when it is looked at faster.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(60);
 /// Certificates in one chain.

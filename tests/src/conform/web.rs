@@ -1,7 +1,7 @@
 //! The web host on which names are proven by http-01: it serves what it is told and keeps what it was asked.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,15 @@ impl Web {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The address that names have to lead to.
+    pub(super) fn reached_at(&self) -> IpAddr {
+        if self.addr.ip().is_unspecified() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            self.addr.ip()
+        }
     }
 
     /// Serves this text for a token.

@@ -150,7 +150,7 @@ fn a_script_of_any_origin_may_speak_acme() {
     let authority = Authority::start();
     let client = authority.client();
     let http = Http::trusting(&authority.root_pem());
-    let directory = http.get(&authority.directory());
+    let directory = http.get(authority.directory());
     assert_eq!(directory.header("access-control-allow-origin"), "*");
     let nonce = http.head(&client.url("newNonce"));
     for name in ["Replay-Nonce", "Location", "Link", "Retry-After"] {
