@@ -201,12 +201,13 @@ fn plain(why: &str) -> String {
     let in_url = |c: char| !c.is_whitespace() && !"\"',()[]{}".contains(c);
     let words = why.split_inclusive(|c: char| !in_url(c));
     let words = words.map(|word| {
-        let text = word.trim_end_matches(|c| !in_url(c));
+        let text = word.trim_end_matches(|c| !in_url(c) || c == ':');
         let end = word.get(text.len()..).unwrap_or_default();
         let is_url = text.starts_with("https://") || text.starts_with("http://");
         let text = if is_url { "URL" } else { text };
         let id = text.rsplit('/').next().unwrap_or_default();
-        let is_id = id.len() >= ID_LEN_MIN && id.contains(|c: char| c.is_ascii_digit());
+        let label = id.split('.').next().unwrap_or_default();
+        let is_id = label.len() >= ID_LEN_MIN && label.contains(|c: char| c.is_ascii_digit());
         let text = match text.strip_suffix(id) {
             Some(before) if is_id => format!("{before}…"),
             _ => text.to_owned(),

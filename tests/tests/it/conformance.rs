@@ -3,6 +3,7 @@
 mod ours;
 mod page;
 mod peer;
+mod yes;
 
 use std::collections::BTreeMap;
 
