@@ -1,5 +1,7 @@
 //! Characters, TLS and encodings (§5, §6.1).
 
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
 
@@ -7,6 +9,9 @@ use super::Target;
 use super::judge::{answered, hold, refused, short};
 use super::verdict::{Check, Outcome};
 use crate::{Http, Reply, Version, new_key};
+
+/// A server that speaks TLS only may wait for its first octets.
+const PLAIN_ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
@@ -72,7 +77,7 @@ fn plain_http_is_not_served(target: &Target) -> Outcome {
     let Some(rest) = target.directory_url().strip_prefix("https://") else {
         return Err(format!("the directory is at {}", target.directory_url()).into());
     };
-    let plain = Http::try_speaking(Version::One, "")?;
+    let plain = Http::try_speaking(Version::One, "")?.within(PLAIN_ANSWER_WITHIN);
     let url = format!("http://{rest}");
     let request = http::Request::get(&url).body(http_body_util::Full::default());
     // No answer is as good as a refusal.

@@ -40,13 +40,11 @@ fn no_refusal_is_taken_for_granted() {
         .filter(|(_, verdict)| !matches!(verdict, Verdict::Fails(_) | Verdict::Partly(_)))
         .map(|(check, _)| check.number)
         .collect();
-    let reasons = found
-        .iter()
-        .map(|(check, verdict)| format!("{} {verdict:?}", check.number));
-    let reasons: Vec<String> = reasons.collect();
+    for (check, verdict) in &found {
+        eprintln!("{} {verdict:?}", check.number);
+    }
     assert!(
         fooled.is_empty(),
-        "{fooled:?} hold:\n{}",
-        reasons.join("\n")
+        "of a server that agrees to all, {fooled:?} hold"
     );
 }

@@ -115,24 +115,25 @@ impl State {
                 (201, Some(path), self.object("account", 0, asked))
             }
             "newOrder" => {
-                let mut orders = self.orders.lock().expect("no thread fails");
-                orders.push(asked["identifiers"].clone());
-                let number = orders.len() * 10 + 1;
-                drop(orders);
-                (
-                    201,
-                    Some(format!("/order/{number}")),
-                    self.object("order", number, asked),
-                )
+                let number = self.place(asked["identifiers"].clone());
+                let path = format!("/order/{number}");
+                (201, Some(path), self.object("order", number, asked))
             }
-            "newAuthz" => (
-                201,
-                Some("/authorization/11".to_owned()),
-                self.object("authorization", 11, asked),
-            ),
+            "newAuthz" => {
+                let number = self.place(json!([asked["identifier"]]));
+                let path = format!("/authorization/{number}");
+                (201, Some(path), self.object("authorization", number, asked))
+            }
             "certificate" => (200, None, self.certificate.clone()),
             _ => (200, None, self.object(kind, number, asked)),
         }
+    }
+
+    /// The number of an order for these. It ends in 1, so that no zero behind it makes another.
+    fn place(&self, identifiers: Value) -> usize {
+        let mut orders = self.orders.lock().expect("no thread fails");
+        orders.push(identifiers);
+        orders.len() * 10 + 1
     }
 
     fn directory(&self) -> String {
@@ -163,7 +164,10 @@ impl State {
             done.insert(number);
         }
         let object = match kind {
-            "account" => json!({ "status": "valid", "orders": url("orders") }),
+            "account" => json!({
+                "status": asked["status"].as_str().unwrap_or("valid"),
+                "orders": url("orders"),
+            }),
             "order" | "finalize" => json!({
                 "status": if done.contains(&number) { "valid" } else { "ready" },
                 "identifiers": identifiers,
