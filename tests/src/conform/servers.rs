@@ -54,6 +54,9 @@ fn running(options: &Options, url: &str) -> Result<(Target, Option<Dns>), String
     let root: PathBuf = options.root.clone().unwrap_or_default();
     let root_pem = std::fs::read_to_string(&root);
     let root_pem = root_pem.map_err(|error| format!("{}: {error}", root.display()))?;
+    if !root_pem.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(format!("{}: no certificate in PEM", root.display()));
+    }
     let web = Web::start(options.web)?;
     let zone = Zone::new();
     zone.set_default_a(web.reached_at());
