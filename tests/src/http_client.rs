@@ -32,7 +32,10 @@ pub enum Version {
 
 /// A client with kept connections.
 #[derive(Debug, Clone)]
-pub struct Http(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Http {
+    client: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    within: Duration,
+}
 
 /// An answer.
 #[derive(Debug, Clone)]
@@ -66,13 +69,24 @@ impl Http {
     /// When the root is not a certificate.
     #[must_use]
     pub fn speaking(version: Version, root_pem: &str) -> Self {
+        Self::try_speaking(version, root_pem).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same for a root that somebody else chose.
+    ///
+    /// # Errors
+    /// What is wrong with the root.
+    pub fn try_speaking(version: Version, root_pem: &str) -> Result<Self, String> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(root_pem.as_bytes()) {
-            roots.add(root.expect("a PEM certificate")).expect("a root");
+            let root = root.map_err(|error| format!("a root in PEM: {error}"))?;
+            roots
+                .add(root)
+                .map_err(|error| format!("a root: {error}"))?;
         }
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("TLS 1.2 and 1.3")
+            .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut sockets = HttpConnector::new();
@@ -87,7 +101,16 @@ impl Http {
         };
         let mut builder = legacy::Client::builder(TokioExecutor::new());
         builder.http2_only(version == Version::Two);
-        Self(builder.build(connector))
+        Ok(Self {
+            client: builder.build(connector),
+            within: ANSWER_WITHIN,
+        })
+    }
+
+    /// Gives up on an answer earlier, or later, than usual.
+    #[must_use]
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// Sends any request.
@@ -97,7 +120,7 @@ impl Http {
     pub fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, String> {
         let exchange = async {
             let answer = self
-                .0
+                .client
                 .request(request)
                 .await
                 .map_err(|error| told(&error))?;
@@ -116,8 +139,8 @@ impl Http {
             })
         };
         runtime().block_on(async {
-            let late = |_| Err(format!("no answer within {ANSWER_WITHIN:?}"));
-            tokio::time::timeout(ANSWER_WITHIN, exchange)
+            let late = |_| Err(format!("no answer within {:?}", self.within));
+            tokio::time::timeout(self.within, exchange)
                 .await
                 .unwrap_or_else(late)
         })

@@ -5,7 +5,8 @@
 //! folder and on ports of its own, with a DNS server that knows every name and a web host that answers http-01
 //! ([`Site`]). A [`Client`] speaks to it without any manners of its own: it sends what it is told, well formed or not
 //! ([`jws::Parts`]), and an [`Account`] of it can also do the whole way to a certificate. [`hooks::Hooks`] lets scripts
-//! of foreign clients change the zone, [`openssl`] is the judge that everybody has.
+//! of foreign clients change the zone, [`openssl`] is the judge that everybody has. [`conform`] asks any ACME server what
+//! RFC 8555 says about servers.
 //!
 //! Everything here blocks, so that a story reads from top to bottom; what must run meanwhile (DNS, web host) runs on
 //! a runtime behind the scene ([`runtime`]). Whatever goes wrong that a story does not ask for is a panic with the
@@ -16,6 +17,7 @@
 
 mod authority;
 mod calm;
+pub mod conform;
 mod flow;
 pub mod hooks;
 mod http_client;

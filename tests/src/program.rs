@@ -19,13 +19,13 @@ pub fn chancery() -> PathBuf {
         );
         return named;
     }
-    // target/PROFILE/deps/it-… is this test.
-    let test = std::env::current_exe().expect("a test has a path");
-    let profile = test
-        .ancestors()
-        .nth(2)
-        .expect("a test lies in a folder of a folder");
-    let built = profile.join("chancery");
+    // target/PROFILE/deps/it-… is a test of this package, target/PROFILE/conform its program.
+    let this = std::env::current_exe().expect("a program has a path");
+    let beside = this.ancestors().skip(1).take(2);
+    let built = beside.map(|folder| folder.join("chancery"));
+    let built = built
+        .reduce(|near, above| if near.is_file() { near } else { above })
+        .expect("a program lies in a folder");
     assert!(
         built.is_file(),
         "{} is missing: `cargo xtask test` builds it before it runs tests, or use `cargo build --release --workspace`",

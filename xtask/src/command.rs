@@ -15,6 +15,8 @@ usage: cargo xtask COMMAND
                               --long: the hours-long forms too. CI=true: what is missing is a failure
   fuzz [TARGET] [SECONDS]     one fuzz target, or all of them, for SECONDS each (30)
   bench [ARGUMENT]...         the load generator; `cargo xtask bench --help` lists its arguments
+  conform [ARGUMENT]...       asks an ACME server what RFC 8555 says about servers;
+                              `cargo xtask conform --help` lists its arguments
   help                        this text";
 
 /// How long a fuzz target runs when nothing is said: the short form that the test command uses too.
@@ -32,6 +34,10 @@ pub(crate) enum Command {
     Fuzz(FuzzOptions),
     /// Passed on to the load generator as they are.
     Bench {
+        arguments: Vec<String>,
+    },
+    /// Passed on to the conformance suite as they are.
+    Conform {
         arguments: Vec<String>,
     },
 }
@@ -107,6 +113,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Comma
         "test" => parse_test(rest),
         "fuzz" => parse_fuzz(rest),
         "bench" => Ok(Command::Bench { arguments: rest }),
+        "conform" => Ok(Command::Conform { arguments: rest }),
         _ => Err(UsageError::UnknownCommand(name)),
     }
 }
@@ -210,6 +217,12 @@ mod tests {
             parsed("bench --preload 10"),
             Ok(Command::Bench {
                 arguments: vec!["--preload".into(), "10".into()]
+            })
+        );
+        assert_eq!(
+            parsed("conform --server pebble"),
+            Ok(Command::Conform {
+                arguments: vec!["--server".into(), "pebble".into()]
             })
         );
     }

@@ -1,7 +1,8 @@
-//! The developer's commands: `cargo xtask check | test | fuzz | bench | help`.
+//! The developer's commands: `cargo xtask check | test | fuzz | bench | conform | help`.
 //!
 //! [`command`] reads the arguments; one file per command carries it out: [`check`] (format, layers, sources,
-//! supply, clippy), [`test`] (tools, build, runner, fuzz targets, one line of totals), [`fuzz`], [`bench`].
+//! supply, clippy), [`test`] (tools, build, runner, fuzz targets, one line of totals), [`fuzz`], [`bench`],
+//! [`conform`].
 //! The rules that `check` holds the house to are data at the head of their files: the floors in [`layers`],
 //! what source text may not contain in [`sources`], licences and banned crates in [`licences`] and [`supply`].
 //!
@@ -13,6 +14,7 @@
 mod bench;
 mod check;
 mod command;
+mod conform;
 mod error;
 mod fuzz;
 mod graph;
@@ -69,5 +71,6 @@ fn run(command: Command) -> Result<bool, Error> {
         Command::Test(options) => test::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Bench { arguments } => bench::run(&workspace, &arguments),
+        Command::Conform { arguments } => conform::run(&workspace, &arguments),
     }
 }

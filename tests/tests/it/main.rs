@@ -2,6 +2,7 @@
 //! with it, the protocol in hostile hands, and crashes.
 
 mod clients;
+mod conformance;
 mod crash;
 mod first_run;
 mod judges;
