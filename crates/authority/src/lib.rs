@@ -20,6 +20,7 @@
 //! What this crate never does: open a socket or a file, read a clock, draw randomness, speak HTTP or SQL, wait.
 
 pub mod account;
+pub mod address_range;
 pub mod audit;
 pub mod authorization;
 mod authorize;

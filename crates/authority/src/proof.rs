@@ -5,14 +5,14 @@
 //! "why?". Contents fetched from a target are never part of them (only lengths and status codes).
 
 use chancery_acme::ChallengeKind;
-use chancery_pki::{DnsName, UnixTime};
+use chancery_pki::{San, UnixTime};
 use minicbor::{Decode, Encode};
 
-/// One attempt to prove control of one name by one method.
+/// One attempt to prove control of one identifier by one method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The name without `*.`.
-    pub name: DnsName,
+    /// What is to be proven: a host, a wildcard or an address.
+    pub identifier: San,
     /// The method.
     pub kind: ChallengeKind,
     /// The challenge's token (RFC 8555 §8.1).
@@ -60,7 +60,7 @@ pub enum FailureKind {
     /// The answer was reached and refuses: `unauthorized`.
     #[n(3)]
     Unauthorized,
-    /// TLS failed on a redirect: `tls`.
+    /// TLS failed, on a redirect or in tls-alpn-01: `tls`.
     #[n(4)]
     Tls,
 }

@@ -166,7 +166,9 @@ impl Default for GatewaySection {
     fn default() -> Self {
         Self {
             protocol: "acme".to_owned(),
-            challenges: vec!["http-01".to_owned(), "dns-01".to_owned()],
+            challenges: ["http-01", "dns-01", "tls-alpn-01"]
+                .map(str::to_owned)
+                .to_vec(),
             profiles: vec![DEFAULT_NAME.to_owned()],
             terms_of_service: None,
             names: NamesSection::default(),

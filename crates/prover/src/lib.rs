@@ -1,8 +1,8 @@
 //! Proof of control: carries out one [`Assignment`] and says what was seen.
 //!
 //! There is one function for each validation method, and no second way to any of them (failures A11):
-//! `http01::prove` (RFC 8555 §8.3) and `dns01::prove` (RFC 8555 §8.4). [`Prover::prove`] picks by an exhaustive
-//! match: a new challenge type is a new file and a new arm. A proof and a failure both carry what was asked of
+//! `http01::prove` (RFC 8555 §8.3), `dns01::prove` (RFC 8555 §8.4) and `tls_alpn01::prove` (RFC 8737).
+//! [`Prover::prove`] picks by an exhaustive match: a new challenge type is a new file and a new arm. A proof and a failure both carry what was asked of
 //! whom and what came back; contents that were fetched are never among it, only their lengths and status codes
 //! (failures B5).
 //!
@@ -34,6 +34,7 @@ pub mod test_dns;
 pub mod test_http;
 #[cfg(test)]
 pub mod test_world;
+mod tls_alpn01;
 
 use observations::Observations;
 use redirect::Ports;
@@ -43,7 +44,7 @@ use redirect::Ports;
 pub struct ProverConfig {
     /// The port that http-01 dials, and that `http` redirects lead to. RFC 8555 §8.3 says 80.
     pub http_port: u16,
-    /// The port that `https` redirects lead to.
+    /// The port that tls-alpn-01 dials (RFC 8737 §3 says 443), and that `https` redirects lead to.
     pub tls_port: u16,
     /// Addresses that may be dialled.
     pub policy: Policy,
@@ -113,6 +114,9 @@ impl Prover {
         let outcome = match assignment.kind {
             ChallengeKind::Http01 => http01::prove(self, assignment, deadline, &mut seen).await,
             ChallengeKind::Dns01 => dns01::prove(self, assignment, deadline, &mut seen).await,
+            ChallengeKind::TlsAlpn01 => {
+                tls_alpn01::prove(self, assignment, deadline, &mut seen).await
+            }
         };
         match outcome {
             Ok(()) => Ok(Proof {
@@ -134,7 +138,7 @@ mod tests {
         let resolver = Resolver::new(&["127.0.0.1:53"], chancery_dial::Timing::default());
         let config = ProverConfig::new(resolver.expect("an address"), Policy::default());
         let assignment = Assignment {
-            name: chancery_pki::DnsName::parse("a.test").expect("a name"),
+            identifier: chancery_pki::San::parse("a.test").expect("a name"),
             kind: ChallengeKind::Http01,
             token: "t".to_owned(),
             key_authorization: "t.k".to_owned(),

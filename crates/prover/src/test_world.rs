@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chancery_acme::ChallengeKind;
 use chancery_authority::proof::{Assignment, FailureKind, Proof, ProofFailure};
 use chancery_dial::{Policy, Resolver, Timing};
-use chancery_pki::{DnsName, UnixTime};
+use chancery_pki::{San, UnixTime};
 
 use crate::test_dns::{Question, Reply, TestDns, addresses};
 use crate::test_http::{Script, TestHttp, answer};
@@ -78,7 +78,7 @@ impl World {
     /// Proves control of `name`.
     pub async fn prove(&self, kind: ChallengeKind, name: &str) -> Result<Proof, ProofFailure> {
         let assignment = Assignment {
-            name: DnsName::parse(name).expect("a name"),
+            identifier: San::parse(name).expect("a name"),
             kind,
             token: TOKEN.to_owned(),
             key_authorization: key_authorization(),

@@ -1,5 +1,6 @@
 //! The front door in hostile hands: a test for each row of the failures that the protocol is open to.
 
+mod addresses;
 mod bench;
 mod csr;
 mod der;
@@ -13,4 +14,5 @@ mod redirects;
 mod revocation;
 mod sizes;
 mod targets;
+mod tls_alpn;
 mod transport;
