@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_authority::account::Owner;
+use chancery_authority::caa::CaaRules;
 use chancery_authority::gateway::{Gateway, NameRules};
 use chancery_authority::issuance::{Finalize, KeyUse, claim, record};
 use chancery_authority::issuer::LiveIssuer;
@@ -105,6 +106,7 @@ impl World {
             profiles: vec![Profile::server("server")],
             terms_of_service: None,
             names: NameRules::any(),
+            caa: CaaRules::default(),
         };
         let highest = store.health().await?.highest_id;
         let ids = Mutex::new(IdSource::new(1, highest));
@@ -140,6 +142,7 @@ impl World {
             csr: &self.csr,
             key_use: KeyUse::NotOf(Vec::new()),
             profile,
+            caa: &self.gateway.caa,
             issuer: &self.issuer,
             random,
         })?;

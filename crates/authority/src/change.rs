@@ -75,6 +75,9 @@ pub enum ChangeKind {
     /// The signer refused a claim before it journalled anything; the order may claim anew.
     #[n(17)]
     ClaimVoided,
+    /// CAA was asked about again for a name, and permits it still.
+    #[n(40)]
+    CaaRechecked,
 }
 
 /// A stored record.

@@ -7,6 +7,7 @@ use chancery_acme::ChallengeKind;
 use chancery_pki::{DnsName, Profile, San};
 
 use crate::address_range::AddressRange;
+use crate::caa::CaaRules;
 use crate::refusal::{NameRefusal, Refusal};
 
 /// Names in one order; 100 of them make a certificate of about 3 KiB.
@@ -25,6 +26,8 @@ pub struct Gateway {
     pub terms_of_service: Option<String>,
     /// Which names may be asked for.
     pub names: NameRules,
+    /// Which names' owners are asked, by CAA, whether this authority may issue.
+    pub caa: CaaRules,
 }
 
 /// All entrances of one server.
@@ -264,6 +267,7 @@ mod tests {
             profiles: vec![Profile::server("server")],
             terms_of_service: None,
             names: NameRules::any(),
+            caa: CaaRules::default(),
         };
         let offered = |name| gateway.methods_for(&San::parse(name).expect("a name"));
         assert_eq!(offered("a.test"), [TlsAlpn01, Http01, Dns01]);

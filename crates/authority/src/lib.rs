@@ -24,6 +24,7 @@ pub mod address_range;
 pub mod audit;
 pub mod authorization;
 mod authorize;
+pub mod caa;
 pub mod certificate;
 pub mod change;
 pub mod crl;
@@ -38,6 +39,7 @@ pub mod recovery;
 pub mod refusal;
 pub mod setting;
 pub mod store;
+pub mod urls;
 #[cfg(any(test, feature = "world"))]
 pub mod world;
 

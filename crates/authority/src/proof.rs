@@ -8,6 +8,8 @@ use chancery_acme::ChallengeKind;
 use chancery_pki::{San, UnixTime};
 use minicbor::{Decode, Encode};
 
+use crate::caa::{CaaFinding, CaaTerms};
+
 /// One attempt to prove control of one identifier by one method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
@@ -19,15 +21,19 @@ pub struct Assignment {
     pub token: String,
     /// `token "." base64url(thumbprint)`
     pub key_authorization: String,
+    /// What CAA records must permit once control is shown; nothing where they are not asked for.
+    pub caa: Option<CaaTerms>,
 }
 
-/// Control was shown.
+/// Control was shown, and CAA permits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// When the answer arrived.
     pub at: UnixTime,
     /// What was seen on the way.
     pub observations: Vec<Observation>,
+    /// What CAA records say, where they were asked for.
+    pub caa: Option<CaaFinding>,
 }
 
 /// Control was not shown.
@@ -63,6 +69,12 @@ pub enum FailureKind {
     /// TLS failed, on a redirect or in tls-alpn-01: `tls`.
     #[n(4)]
     Tls,
+    /// CAA records forbid: `caa`.
+    #[n(5)]
+    Caa,
+    /// What CAA records say cannot be known now: `caa`.
+    #[n(6)]
+    CaaLookup,
 }
 
 /// One thing that a validator did, with its result.
@@ -100,5 +112,18 @@ pub enum Observation {
         /// Octets of body read (bounded).
         #[n(2)]
         body_octets: u32,
+    },
+    /// What CAA records say of a name.
+    #[n(3)]
+    Caa {
+        /// The name.
+        #[n(0)]
+        name: String,
+        /// What follows from them.
+        #[n(1)]
+        verdict: String,
+        /// When.
+        #[n(2)]
+        at: UnixTime,
     },
 }

@@ -21,6 +21,7 @@ use chancery_pki::{
 
 use crate::account::{Account, AccountStatus, KeyTag, Owner, Registration};
 use crate::authorization::{Authorization, Finding};
+use crate::caa::CaaRules;
 use crate::change::{Change, Record};
 use crate::crl::{CrlDraft, CrlFloor, CrlState};
 use crate::gateway::{Gateway, NameRules};
@@ -125,6 +126,7 @@ impl World {
                 profiles: vec![Profile::server("server")],
                 terms_of_service: None,
                 names: NameRules::any(),
+                caa: CaaRules::default(),
             },
             root: record(1, &root, Vec::new(), &root, 1),
             issuer: LiveIssuer {
@@ -288,6 +290,7 @@ impl World {
             csr,
             key_use,
             profile: &self.gateway.profiles[0],
+            caa: &self.gateway.caa,
             issuer: &self.issuer,
             random: self.random(),
         })?;
@@ -367,6 +370,7 @@ impl World {
                     body_octets: 87,
                 },
             ],
+            caa: None,
         })
     }
 

@@ -87,6 +87,12 @@ pub(crate) struct GatewaySection {
     pub(crate) profiles: Vec<String>,
     pub(crate) terms_of_service: Option<String>,
     pub(crate) names: NamesSection,
+    /// The names by which CAA records may permit this authority; without any, CAA is not checked.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) caa_identities: Vec<String>,
+    /// Zones of one's own, in which CAA is not checked.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) private_suffixes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -172,6 +178,8 @@ impl Default for GatewaySection {
             profiles: vec![DEFAULT_NAME.to_owned()],
             terms_of_service: None,
             names: NamesSection::default(),
+            caa_identities: Vec::new(),
+            private_suffixes: Vec::new(),
         }
     }
 }

@@ -21,6 +21,7 @@
 mod address;
 mod alpn;
 mod answer;
+mod caa;
 mod client;
 mod connect;
 mod deadline;
@@ -45,6 +46,7 @@ pub use address::AddressClass;
 pub use alpn::Handshake;
 #[doc(hidden)]
 pub use answer::txt_of_message;
+pub use caa::CaaRecord;
 pub use client::{HttpClient, HttpRequest};
 pub use connect::{Connector, Names};
 pub use deadline::{Deadline, Elapsed};

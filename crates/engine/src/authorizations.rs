@@ -199,6 +199,7 @@ impl Engine {
             kind: asked.kind,
             key_authorization: key_authorization(&token, &live.key.thumbprint()),
             token: token.to_string(),
+            caa: self.caa_terms(found, &live.account)?,
         }))
     }
 }

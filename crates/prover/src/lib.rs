@@ -2,7 +2,8 @@
 //!
 //! There is one function for each validation method, and no second way to any of them (failures A11):
 //! `http01::prove` (RFC 8555 §8.3), `dns01::prove` (RFC 8555 §8.4) and `tls_alpn01::prove` (RFC 8737).
-//! [`Prover::prove`] picks by an exhaustive match: a new challenge type is a new file and a new arm. A proof and a failure both carry what was asked of
+//! [`Prover::prove`] picks by an exhaustive match: a new challenge type is a new file and a new arm. After the proof, `caa::check` asks whether
+//! the name's owner lets this authority issue (RFC 8659), where the assignment says so. A proof and a failure both carry what was asked of
 //! whom and what came back; contents that were fetched are never among it, only their lengths and status codes
 //! (failures B5).
 //!
@@ -17,10 +18,12 @@
 use std::time::Duration;
 
 use chancery_acme::ChallengeKind;
+use chancery_authority::caa::{CaaFinding, CaaQuestion};
 use chancery_authority::proof::{Assignment, Proof, ProofFailure};
 use chancery_dial::{Connector, Deadline, Names, Policy, Resolver};
 use chancery_pki::UnixTime;
 
+mod caa;
 mod dns01;
 mod fault;
 mod http01;
@@ -118,8 +121,51 @@ impl Prover {
                 tls_alpn01::prove(self, assignment, deadline, &mut seen).await
             }
         };
-        match outcome {
-            Ok(()) => Ok(Proof {
+        if let Err(fault) = outcome {
+            return Err(fault.with(seen));
+        }
+        let at = clock();
+        let caa = match &assignment.caa {
+            None => None,
+            Some(terms) => {
+                let question = CaaQuestion {
+                    identifier: assignment.identifier.clone(),
+                    method: assignment.kind,
+                    terms: terms.clone(),
+                };
+                let finding = self.caa_within(&question, deadline, &clock).await;
+                Some(finding.map_err(|failure| seen.before(failure))?)
+            }
+        };
+        Ok(Proof {
+            at,
+            observations: seen.into_vec(),
+            caa,
+        })
+    }
+
+    /// Asks, within the deadline of one assignment, whether CAA permits a name that was proven before.
+    ///
+    /// # Errors
+    /// [`ProofFailure`] of the kinds `Caa` and `CaaLookup`.
+    pub async fn check_caa(
+        &self,
+        question: &CaaQuestion,
+        clock: impl Fn() -> UnixTime,
+    ) -> Result<CaaFinding, ProofFailure> {
+        self.caa_within(question, Deadline::after(self.deadline), &clock)
+            .await
+    }
+
+    async fn caa_within(
+        &self,
+        question: &CaaQuestion,
+        deadline: Deadline,
+        clock: &impl Fn() -> UnixTime,
+    ) -> Result<CaaFinding, ProofFailure> {
+        let mut seen = Observations::default();
+        match caa::check(self, question, deadline, clock, &mut seen).await {
+            Ok(()) => Ok(CaaFinding {
                 at: clock(),
                 observations: seen.into_vec(),
             }),
@@ -142,6 +188,7 @@ mod tests {
             kind: ChallengeKind::Http01,
             token: "t".to_owned(),
             key_authorization: "t.k".to_owned(),
+            caa: None,
         };
         is_send(Prover::new(config).prove(&assignment, || UnixTime(0)));
     }

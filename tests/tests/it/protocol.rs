@@ -2,6 +2,7 @@
 
 mod addresses;
 mod bench;
+mod caa;
 mod csr;
 mod der;
 mod finalize;
