@@ -259,7 +259,7 @@ fn the_directory_tells_the_names_and_without_any_nothing_is_asked() {
 }
 
 #[test]
-fn a_certificate_is_issued_once_caa_permits_and_why_is_kept() {
+fn a_certificate_is_issued_where_caa_permits_and_a_fresh_answer_is_not_asked_for_twice() {
     let dns = runtime()
         .block_on(HostileDns::start())
         .expect("a DNS server");
@@ -278,4 +278,54 @@ fn a_certificate_is_issued_once_caa_permits_and_why_is_kept() {
     let csr = csr_for(&key, &["a.test"]);
     account.try_fetch(&order, key, &csr).expect("a certificate");
     assert_eq!(dns.asked("a.test", RecordType::CAA), 1);
+}
+
+#[test]
+fn a1_what_was_not_asked_with_the_proof_is_asked_at_finalize_and_exactly_the_failing_name_is_told()
+{
+    const NAMES: [&str; 3] = ["a.test", "b.test", "host.private.test"];
+    let dns = runtime()
+        .block_on(HostileDns::start())
+        .expect("a DNS server");
+    let address = Behaviour::address(Ipv4Addr::LOCALHOST.into());
+    for name in NAMES {
+        dns.on(name, RecordType::A, [address.clone()]);
+        let ours = Behaviour::caa(&[(0, "issue", OURS)]);
+        dns.on(name, RecordType::CAA, [ours]);
+    }
+    let others = Behaviour::caa(&[(0, "issue", "other-ca.test")]);
+    dns.on("b.test", RecordType::CAA, [others]);
+    let mut authority = Authority::start_with(Setup::new().resolver(dns.addr()));
+    let (key, order) = {
+        let client = authority.client();
+        let account = client.register();
+        let order = account.ready_order(&NAMES);
+        (account.key.to_pkcs8().expect("a key"), order)
+    };
+    authority.set("gateway.server.caa_identities", OURS);
+    authority.set("gateway.server.private_suffixes", "private.test");
+    authority.restart();
+    let client = authority.client();
+    let key = chancery_crypto::PrivateKey::from_pkcs8(&key).expect("a key");
+    let account = client.register_with(key);
+    let refused = account.finalize(&order, &csr_for(&new_key(), &NAMES));
+    assert_eq!(refused.in_short(), "403 caa", "{}", refused.text());
+    let told = refused.json();
+    let subproblems = told["subproblems"].as_array().expect("subproblems");
+    let [only] = subproblems.as_slice() else {
+        panic!("one subproblem: {told}")
+    };
+    assert_eq!(only["type"], CAA);
+    assert_eq!(only["identifier"]["value"], "b.test");
+    for (name, asked) in [("a.test", 1), ("b.test", 1), ("host.private.test", 0)] {
+        assert_eq!(dns.asked(name, RecordType::CAA), asked, "{name}");
+    }
+    // The order is as it was; once the owner permits, the same request is good.
+    let ours = Behaviour::caa(&[(0, "issue", OURS)]);
+    dns.on("b.test", RecordType::CAA, [ours]);
+    let key = new_key();
+    let csr = csr_for(&key, &NAMES);
+    account.try_fetch(&order, key, &csr).expect("a certificate");
+    assert_eq!(dns.asked("a.test", RecordType::CAA), 1);
+    authority.check_invariants();
 }
