@@ -45,7 +45,7 @@ pub struct Issued {
     pub order: Order,
 }
 
-/// A CSR for these names, which may be wildcards.
+/// A CSR for these names, which may be wildcards or addresses.
 ///
 /// # Panics
 /// When one is no name.
@@ -53,7 +53,7 @@ pub struct Issued {
 pub fn csr_for(key: &PrivateKey, names: &[&str]) -> Vec<u8> {
     let names: Vec<San> = names
         .iter()
-        .map(|name| San::parse_dns(name).expect("a name"))
+        .map(|name| San::parse(name).expect("a name"))
         .collect();
     csr::build(key, &names).expect("a CSR")
 }
@@ -97,6 +97,46 @@ impl Account<'_> {
     pub fn order(&self, names: &[&str]) -> Order {
         self.try_order(names)
             .unwrap_or_else(|lost| panic!("an order for {names:?}: {lost:?}"))
+    }
+
+    /// Places an order for identifiers of any type, each with its type before its value.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn order_typed(&self, identifiers: &[(&str, &str)]) -> Order {
+        let identifier = |(kind, value): &(&str, &str)| json!({ "type": kind, "value": value });
+        let all: Vec<Value> = identifiers.iter().map(identifier).collect();
+        let asked = json!({ "identifiers": all });
+        let reply = self.try_send(&self.client.url("newOrder"), &asked, 201);
+        let reply = reply.unwrap_or_else(|lost| panic!("{identifiers:?}: {lost:?}"));
+        Order {
+            url: reply.header("location").to_owned(),
+            object: reply.json(),
+        }
+    }
+
+    /// The challenge of this kind.
+    ///
+    /// # Panics
+    /// When the authorization has none.
+    #[must_use]
+    pub fn challenge(&self, authorization_url: &str, kind: &str) -> Value {
+        let authorization = self.read(authorization_url).json();
+        let challenge = challenge_of(&authorization, kind).cloned();
+        challenge.unwrap_or_else(|| panic!("{kind} in {authorization}"))
+    }
+
+    /// The kinds of challenge that an authorization offers, in order.
+    #[must_use]
+    pub fn offered(&self, authorization_url: &str) -> Vec<String> {
+        let authorization = self.read(authorization_url).json();
+        let challenges = authorization["challenges"].as_array().cloned();
+        let kinds = challenges.unwrap_or_default();
+        kinds
+            .iter()
+            .map(|challenge| text(&challenge["type"]).to_owned())
+            .collect()
     }
 
     /// Asks for an order, whatever the names are.

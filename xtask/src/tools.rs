@@ -20,6 +20,7 @@ const DEBIAN: &[(&str, &str)] = &[
     ("pebble", "pebble"),
     ("caddy", "caddy"),
     ("acme-tiny", "acme-tiny"),
+    ("knot", "knotd"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("nodejs", "node"),

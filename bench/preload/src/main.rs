@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_authority::account::Owner;
+use chancery_authority::caa::CaaRules;
 use chancery_authority::gateway::{Gateway, NameRules, Offer};
 use chancery_authority::issuance::{Finalize, KeyUse, claim, record};
 use chancery_authority::issuer::LiveIssuer;
@@ -107,6 +108,7 @@ impl World {
             names: NameRules::any(),
             pre_authorization: Offer::NotMade,
             reuse: Offer::NotMade,
+            caa: CaaRules::default(),
         };
         let highest = store.health().await?.highest_id;
         let ids = Mutex::new(IdSource::new(1, highest));
@@ -142,6 +144,7 @@ impl World {
             csr: &self.csr,
             key_use: KeyUse::NotOf(Vec::new()),
             profile,
+            caa: &self.gateway.caa,
             issuer: &self.issuer,
             random,
         })?;

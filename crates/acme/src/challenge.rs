@@ -20,11 +20,14 @@ pub enum ChallengeKind {
     /// `dns-01`, RFC 8555 §8.4.
     #[n(1)]
     Dns01,
+    /// `tls-alpn-01`, RFC 8737 §3.
+    #[n(2)]
+    TlsAlpn01,
 }
 
 impl ChallengeKind {
     /// Every kind, in the order in which challenges are offered.
-    pub const ALL: [Self; 2] = [Self::Http01, Self::Dns01];
+    pub const ALL: [Self; 3] = [Self::Http01, Self::Dns01, Self::TlsAlpn01];
 
     /// The registered name.
     #[must_use]
@@ -32,6 +35,7 @@ impl ChallengeKind {
         match self {
             Self::Http01 => "http-01",
             Self::Dns01 => "dns-01",
+            Self::TlsAlpn01 => "tls-alpn-01",
         }
     }
 
@@ -120,7 +124,11 @@ mod tests {
 
     #[test]
     fn a_kind_is_stored_as_its_number() {
-        for (kind, stored) in [(ChallengeKind::Http01, [0]), (ChallengeKind::Dns01, [1])] {
+        for (kind, stored) in [
+            (ChallengeKind::Http01, [0]),
+            (ChallengeKind::Dns01, [1]),
+            (ChallengeKind::TlsAlpn01, [2]),
+        ] {
             let bytes = minicbor::to_vec(kind).expect("encodes");
             assert_eq!(bytes, stored);
             assert_eq!(

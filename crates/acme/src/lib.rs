@@ -4,7 +4,7 @@
 //!   [`ChallengeAnswer`], [`AuthorizationUpdate`], [`RevokeRequest`];
 //! - what a server answers: [`Directory`], [`Account`], [`Order`], [`Authorization`], [`Challenge`],
 //!   and [`Problem`] for every refusal;
-//! - what both compute: [`Token`], [`key_authorization`], [`dns01_value`], and which
+//! - what both compute: [`Token`], [`key_authorization`], [`dns01_value`], [`tls_alpn01_digest`], and which
 //!   [`ChallengeKind`]s there are.
 //!
 //! [`from_slice_bounded`] is the way in for JSON that somebody else wrote: it limits size, nesting
@@ -56,4 +56,6 @@ pub use orders_list::OrdersList;
 pub use problem::{DETAIL_BYTES_MAX, PROBLEM_MEDIA_TYPE, Problem, ProblemKind, Subproblem};
 pub use renewal_info::{CertId, CertIdError, RenewalInfo, SuggestedWindow};
 pub use revocation::RevokeRequest;
-pub use token::{DNS01_LABEL, HTTP01_PATH, Token, dns01_value, key_authorization};
+pub use token::{
+    DNS01_LABEL, HTTP01_PATH, Token, dns01_value, key_authorization, tls_alpn01_digest,
+};

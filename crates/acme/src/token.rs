@@ -60,6 +60,12 @@ pub fn dns01_value(key_authorization: &str) -> String {
     b64(&sha256(key_authorization.as_bytes()))
 }
 
+/// What acmeIdentifier of a tls-alpn-01 certificate holds (RFC 8737 §3): SHA-256 of the key authorization.
+#[must_use]
+pub fn tls_alpn01_digest(key_authorization: &str) -> [u8; 32] {
+    sha256(key_authorization.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

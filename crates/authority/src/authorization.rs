@@ -10,6 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::account::Owner;
 use crate::asking::Asking;
 use crate::audit::Actor;
+use crate::caa::CaaFinding;
 use crate::change::{Change, ChangeKind, Record};
 use crate::effect::{Decision, Effect};
 use crate::gateway::{Gateway, Offer};
@@ -124,6 +125,9 @@ pub struct Evidence {
     /// What was seen.
     #[n(2)]
     pub observations: Vec<Observation>,
+    /// The last answer of CAA, where it is asked for.
+    #[n(3)]
+    pub caa: Option<CaaFinding>,
 }
 
 /// How an identifier was proven.
@@ -446,6 +450,7 @@ impl Authorization {
                 kind: EvidenceKind::Challenge(kind),
                 at: proof.at,
                 observations: proof.observations,
+                caa: proof.caa,
             },
         };
         // A valid authorization may drop the other challenges (§7.1.4); nobody will need their tokens. Those before the one
@@ -564,7 +569,7 @@ fn moved_order(now: UnixTime, order: Option<&Order>, event: &OrderEvent) -> Opti
 /// Network trouble may pass; a wrong answer was given on purpose.
 fn retry_delay(failure: &ProofFailure, failed_attempts: u8) -> Option<Duration> {
     match failure.kind {
-        FailureKind::Connection | FailureKind::Dns | FailureKind::Tls => {
+        FailureKind::Connection | FailureKind::Dns | FailureKind::Tls | FailureKind::CaaLookup => {
             if failed_attempts >= ATTEMPTS_MAX {
                 return None;
             }
@@ -572,7 +577,7 @@ fn retry_delay(failure: &ProofFailure, failed_attempts: u8) -> Option<Duration> 
                 .get(usize::from(failed_attempts).saturating_sub(1))
                 .copied()
         }
-        FailureKind::IncorrectResponse | FailureKind::Unauthorized => None,
+        FailureKind::IncorrectResponse | FailureKind::Unauthorized | FailureKind::Caa => None,
     }
 }
 

@@ -81,6 +81,9 @@ pub enum ChangeKind {
     /// An authorization without an order.
     #[n(19)]
     AuthorizationCreated,
+    /// CAA was asked about again for a name, and permits it still.
+    #[n(20)]
+    CaaRechecked,
 }
 
 /// A stored record.

@@ -1,10 +1,13 @@
 //! Named entrances and what may be asked for at each.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chancery_acme::ChallengeKind;
 use chancery_pki::{DnsName, Profile, San};
 
+use crate::address_range::AddressRange;
+use crate::caa::CaaRules;
 use crate::refusal::{NameRefusal, Refusal};
 
 /// Names in one order; 100 of them make a certificate of about 3 KiB.
@@ -23,6 +26,8 @@ pub struct Gateway {
     pub terms_of_service: Option<String>,
     /// Which names may be asked for.
     pub names: NameRules,
+    /// Which names' owners are asked, by CAA, whether this authority may issue.
+    pub caa: CaaRules,
     /// Whether authorizations can be had without an order (§7.4.1).
     pub pre_authorization: Offer,
     /// Whether what was proven for one order serves later ones of the account.
@@ -54,22 +59,30 @@ pub struct NameRules {
 /// One pattern of a name rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamePattern {
-    /// `*`: every name.
+    /// `*`: every name and every address.
     Any,
     /// `*.x`: every name below `x`.
     Below(DnsName),
     /// `x`: this name.
     Exactly(DnsName),
+    /// `10.0.0.0/8`: the addresses in it; an address alone is a range of one.
+    Within(AddressRange),
 }
 
 impl NamePattern {
-    /// Reads `*`, `*.example.org` or `host.example.org`.
+    /// Reads `*`, `*.example.org`, `host.example.org`, `10.0.0.0/8` or `192.0.2.7`.
     ///
     /// # Errors
-    /// The text, when it is none of the three.
+    /// The text, when it is none of these.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text == "*" {
             return Ok(Self::Any);
+        }
+        // No name holds a slash or a colon, and none ends in a number.
+        if text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok() {
+            return AddressRange::parse(text)
+                .map(Self::Within)
+                .map_err(|error| format!("{text:?} is not a range of addresses: {error}"));
         }
         match text.strip_prefix("*.") {
             Some(base) => DnsName::parse(base).map(Self::Below),
@@ -79,15 +92,18 @@ impl NamePattern {
     }
 
     fn matches(&self, name: &San) -> bool {
-        let (San::Dns(base) | San::Wildcard(base)) = name else {
-            return matches!(self, Self::Any);
-        };
-        let is_wildcard = matches!(name, San::Wildcard(_));
-        match self {
-            Self::Any => true,
+        match (self, name) {
+            (Self::Any, _) => true,
+            (Self::Below(parent), San::Dns(base)) => base.is_subdomain_of(parent),
             // `*.x` covers the wildcard of x itself: every name it can stand for is below x.
-            Self::Below(parent) => base.is_subdomain_of(parent) || (is_wildcard && base == parent),
-            Self::Exactly(only) => !is_wildcard && base == only,
+            (Self::Below(parent), San::Wildcard(base)) => {
+                base.is_subdomain_of(parent) || base == parent
+            }
+            (Self::Exactly(only), San::Dns(base)) => base == only,
+            (Self::Within(range), San::Ip(address)) => range.contains(*address),
+            (Self::Exactly(_), San::Wildcard(_))
+            | (Self::Below(_) | Self::Exactly(_), San::Ip(_))
+            | (Self::Within(_), San::Dns(_) | San::Wildcard(_)) => false,
         }
     }
 
@@ -103,7 +119,7 @@ impl NamePattern {
 }
 
 impl NameRules {
-    /// Everything that has at least two labels.
+    /// Every address, and every name that has at least two labels.
     #[must_use]
     pub fn any() -> Self {
         Self {
@@ -137,10 +153,16 @@ impl Gateway {
     #[must_use]
     pub fn methods_for(&self, name: &San) -> Vec<ChallengeKind> {
         let suits = |kind: &ChallengeKind| match (name, kind) {
-            (San::Dns(_), ChallengeKind::Http01 | ChallengeKind::Dns01) => true,
+            (
+                San::Dns(_),
+                ChallengeKind::Http01 | ChallengeKind::Dns01 | ChallengeKind::TlsAlpn01,
+            ) => true,
+            // RFC 8737 §3: a host can show a name of its own, not all names beside it.
+            (San::Wildcard(_), ChallengeKind::Http01 | ChallengeKind::TlsAlpn01) => false,
             (San::Wildcard(_), ChallengeKind::Dns01) => true,
-            (San::Wildcard(_), ChallengeKind::Http01) => false,
-            (San::Ip(_), ChallengeKind::Http01 | ChallengeKind::Dns01) => false,
+            // RFC 8738 §4, §7: whoever writes a reverse zone need not have the address.
+            (San::Ip(_), ChallengeKind::Http01 | ChallengeKind::TlsAlpn01) => true,
+            (San::Ip(_), ChallengeKind::Dns01) => false,
         };
         self.challenges.iter().copied().filter(suits).collect()
     }
@@ -183,7 +205,7 @@ mod tests {
     }
 
     fn check(rules: &NameRules, name: &str) -> Result<(), NameRefusal> {
-        rules.check(&San::parse_dns(name).expect("a name"))
+        rules.check(&San::parse(name).expect("a name"))
     }
 
     #[test]
@@ -221,21 +243,53 @@ mod tests {
     }
 
     #[test]
-    fn a10_a_wildcard_is_offered_dns_challenges_only() {
+    fn addresses_are_allowed_and_denied_by_range() {
+        let rules = rules(
+            &["10.0.0.0/8", "fd00::/8", "192.0.2.7", "*.a.test"],
+            &["10.9.0.0/16", "fd00::bad"],
+        );
+        for (name, expected) in [
+            ("10.1.2.3", Ok(())),
+            ("10.9.255.1", Err(NameRefusal::Denied)),
+            ("11.0.0.1", Err(NameRefusal::NotAllowed)),
+            ("192.0.2.7", Ok(())),
+            ("192.0.2.8", Err(NameRefusal::NotAllowed)),
+            ("fdff::1", Ok(())),
+            ("fd00::bad", Err(NameRefusal::Denied)),
+            ("fe00::1", Err(NameRefusal::NotAllowed)),
+            ("::a01:203", Err(NameRefusal::NotAllowed)),
+            ("x.a.test", Ok(())),
+        ] {
+            assert_eq!(check(&rules, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_star_allows_addresses_and_no_name_pattern_does() {
+        assert_eq!(check(&rules(&["*"], &[]), "2001:db8::1"), Ok(()));
+        assert_eq!(check(&rules(&["*"], &["0.0.0.0/0"]), "a.test"), Ok(()));
+        let names_only = rules(&["*.test", "a.test"], &[]);
+        assert_eq!(check(&names_only, "10.0.0.1"), Err(NameRefusal::NotAllowed));
+    }
+
+    #[test]
+    fn a10_one_table_says_which_challenge_proves_what() {
+        use ChallengeKind::{Dns01, Http01, TlsAlpn01};
         let gateway = Gateway {
             name: "server".into(),
-            challenges: vec![ChallengeKind::Http01, ChallengeKind::Dns01],
+            challenges: vec![TlsAlpn01, Http01, Dns01],
             profiles: vec![Profile::server("server")],
             terms_of_service: None,
             names: NameRules::any(),
             pre_authorization: Offer::NotMade,
             reuse: Offer::NotMade,
+            caa: CaaRules::default(),
         };
-        let offered = |name| gateway.methods_for(&San::parse_dns(name).expect("a name"));
-        assert_eq!(
-            offered("a.test"),
-            [ChallengeKind::Http01, ChallengeKind::Dns01]
-        );
-        assert_eq!(offered("*.a.test"), [ChallengeKind::Dns01]);
+        let offered = |name| gateway.methods_for(&San::parse(name).expect("a name"));
+        assert_eq!(offered("a.test"), [TlsAlpn01, Http01, Dns01]);
+        assert_eq!(offered("*.a.test"), [Dns01]);
+        for address in ["192.0.2.7", "2001:db8::7"] {
+            assert_eq!(offered(address), [TlsAlpn01, Http01]);
+        }
     }
 }

@@ -13,6 +13,7 @@ use chancery_pki::{Csr, KeyClass, LeafRequest, Linted, Profile, San, Serial, Tbs
 
 use crate::account::{AccountStatus, KeyTag, Owner};
 use crate::authorization::Authorization;
+use crate::caa::CaaRules;
 use crate::certificate::{Certificate, CertificateStatus};
 use crate::change::{Change, Need};
 use crate::effect::{Decision, Effect};
@@ -38,6 +39,8 @@ pub struct Finalize<'a> {
     pub key_use: KeyUse,
     /// The order's profile, as configured now.
     pub profile: &'a Profile,
+    /// The gateway's rules about CAA, as configured now.
+    pub caa: &'a CaaRules,
     /// Who will sign.
     pub issuer: &'a LiveIssuer,
     /// Fresh randomness for the serial.
@@ -164,6 +167,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     }
     check_csr(finalize)?;
     check_evidence(*now, order, finalize.authorizations)?;
+    finalize.caa.check(*now, order, finalize.authorizations)?;
     let serial = Serial::new(*now, finalize.random);
     let shard = shard_of(&serial, issuer.record.crl_shards);
     let tbs = tbs::leaf(&LeafRequest {

@@ -20,10 +20,12 @@
 //! What this crate never does: open a socket or a file, read a clock, draw randomness, speak HTTP or SQL, wait.
 
 pub mod account;
+pub mod address_range;
 mod asking;
 pub mod audit;
 pub mod authorization;
 mod authorize;
+pub mod caa;
 pub mod certificate;
 pub mod change;
 pub mod crl;
@@ -40,6 +42,7 @@ pub mod refusal;
 pub mod renewal;
 pub mod setting;
 pub mod store;
+pub mod urls;
 #[cfg(any(test, feature = "world"))]
 pub mod world;
 

@@ -387,6 +387,7 @@ impl Order {
             kind: EvidenceKind::Configuration,
             at: now,
             observations: Vec::new(),
+            caa: None,
         };
         let authorizations: Vec<_> = names
             .iter()

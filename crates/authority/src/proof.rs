@@ -5,29 +5,35 @@
 //! "why?". Contents fetched from a target are never part of them (only lengths and status codes).
 
 use chancery_acme::ChallengeKind;
-use chancery_pki::{DnsName, UnixTime};
+use chancery_pki::{San, UnixTime};
 use minicbor::{Decode, Encode};
 
-/// One attempt to prove control of one name by one method.
+use crate::caa::{CaaFinding, CaaTerms};
+
+/// One attempt to prove control of one identifier by one method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The name without `*.`.
-    pub name: DnsName,
+    /// What is to be proven: a host, a wildcard or an address.
+    pub identifier: San,
     /// The method.
     pub kind: ChallengeKind,
     /// The challenge's token (RFC 8555 §8.1).
     pub token: String,
     /// `token "." base64url(thumbprint)`
     pub key_authorization: String,
+    /// What CAA records must permit once control is shown; nothing where they are not asked for.
+    pub caa: Option<CaaTerms>,
 }
 
-/// Control was shown.
+/// Control was shown, and CAA permits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// When the answer arrived.
     pub at: UnixTime,
     /// What was seen on the way.
     pub observations: Vec<Observation>,
+    /// What CAA records say, where they were asked for.
+    pub caa: Option<CaaFinding>,
 }
 
 /// Control was not shown.
@@ -60,9 +66,15 @@ pub enum FailureKind {
     /// The answer was reached and refuses: `unauthorized`.
     #[n(3)]
     Unauthorized,
-    /// TLS failed on a redirect: `tls`.
+    /// TLS failed, on a redirect or in tls-alpn-01: `tls`.
     #[n(4)]
     Tls,
+    /// CAA records forbid: `caa`.
+    #[n(5)]
+    Caa,
+    /// What CAA records say cannot be known now: `caa`.
+    #[n(6)]
+    CaaLookup,
 }
 
 /// One thing that a validator did, with its result.
@@ -100,5 +112,18 @@ pub enum Observation {
         /// Octets of body read (bounded).
         #[n(2)]
         body_octets: u32,
+    },
+    /// What CAA records say of a name.
+    #[n(3)]
+    Caa {
+        /// The name.
+        #[n(0)]
+        name: String,
+        /// What follows from them.
+        #[n(1)]
+        verdict: String,
+        /// When.
+        #[n(2)]
+        at: UnixTime,
     },
 }

@@ -112,6 +112,9 @@ pub enum Refusal {
         /// The identifier.
         name: San,
     },
+    /// CAA does not permit some names, each with what was found (failures A1).
+    #[error("CAA permits no certificate for {} of the names: {}", .0.len(), list(.0))]
+    Caa(Vec<(San, String)>),
     /// The certificate is revoked already.
     #[error("certificate {serial} is already revoked")]
     AlreadyRevoked {
@@ -187,7 +190,7 @@ pub enum Denied {
     AccountInactive,
 }
 
-fn list(names: &[(San, NameRefusal)]) -> String {
+fn list(names: &[(San, impl std::fmt::Display)]) -> String {
     let shown: Vec<String> = names
         .iter()
         .take(5)

@@ -77,6 +77,7 @@ impl ChangeKind {
             | Self::AuthorizationFailed
             | Self::OrderClaimed
             | Self::ClaimVoided
+            | Self::CaaRechecked
             | Self::Refused
             | Self::OrderEnded => Lane::Ordinary,
         }

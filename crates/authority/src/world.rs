@@ -22,6 +22,7 @@ use chancery_pki::{
 use crate::account::{Account, AccountStatus, KeyTag, Owner, Registration};
 use crate::asking::Asking;
 use crate::authorization::{Authorization, Finding};
+use crate::caa::CaaRules;
 use crate::change::{Change, Record};
 use crate::crl::{CrlDraft, CrlFloor, CrlState};
 use crate::gateway::{Gateway, NameRules, Offer};
@@ -128,6 +129,7 @@ impl World {
                 names: NameRules::any(),
                 pre_authorization: Offer::NotMade,
                 reuse: Offer::NotMade,
+                caa: CaaRules::default(),
             },
             root: record(1, &root, Vec::new(), &root, 1),
             issuer: LiveIssuer {
@@ -313,6 +315,7 @@ impl World {
             csr,
             key_use,
             profile: &self.gateway.profiles[0],
+            caa: &self.gateway.caa,
             issuer: &self.issuer,
             random: self.random(),
         })?;
@@ -392,6 +395,7 @@ impl World {
                     body_octets: 87,
                 },
             ],
+            caa: None,
         })
     }
 

@@ -91,6 +91,12 @@ pub(crate) struct GatewaySection {
     pub(crate) pre_authorization: bool,
     /// Whether what was proven for one order serves later ones.
     pub(crate) reuse_authorizations: bool,
+    /// The names by which CAA records may permit this authority; without any, CAA is not checked.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) caa_identities: Vec<String>,
+    /// Zones of one's own, in which CAA is not checked.
+    #[serde(deserialize_with = "one_or_many")]
+    pub(crate) private_suffixes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -170,12 +176,16 @@ impl Default for GatewaySection {
     fn default() -> Self {
         Self {
             protocol: "acme".to_owned(),
-            challenges: vec!["http-01".to_owned(), "dns-01".to_owned()],
+            challenges: ["http-01", "dns-01", "tls-alpn-01"]
+                .map(str::to_owned)
+                .to_vec(),
             profiles: vec![DEFAULT_NAME.to_owned()],
             terms_of_service: None,
             names: NamesSection::default(),
             pre_authorization: false,
             reuse_authorizations: false,
+            caa_identities: Vec::new(),
+            private_suffixes: Vec::new(),
         }
     }
 }

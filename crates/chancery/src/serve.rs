@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chancery_authority::setting::SettingName;
+use chancery_authority::urls::AccountUrls;
 use chancery_authority::{IdCipher, Store};
 use chancery_crypto::{Entropy, SystemEntropy, sha256};
 use chancery_engine::{Clock, Engine, EngineParts, FirstRunPlan, SystemClock, first_run};
@@ -205,6 +206,7 @@ async fn start(
         tls_port: config.validation.tls_port,
         ..ProverConfig::new(checked.resolver, policy)
     });
+    let url_key = url_key(&*store).await?;
     let engine = Engine::start(EngineParts {
         store: Arc::clone(&store),
         signer,
@@ -213,6 +215,7 @@ async fn start(
         entropy: Arc::new(SystemEntropy),
         gateways: checked.gateways,
         default_gateway: checked.default_gateway,
+        account_urls: AccountUrls::new(&bases.acme, IdCipher::new(&url_key)),
         node: NODE,
     })
     .await
@@ -221,7 +224,7 @@ async fn start(
     let certificate = own_certificate::obtain(&engine, &folder, &names).await?;
     let key = certificate.key.to_pkcs8().map_err(Exit::failed)?;
     let identity = ServerIdentity::new(certificate.chain.clone(), &key).map_err(Exit::failed)?;
-    let urls = Urls::new(&bases.acme, IdCipher::new(&url_key(&*store).await?));
+    let urls = Urls::new(&bases.acme, IdCipher::new(&url_key));
     let directory = format!("{}/acme/directory", bases.acme.trim_end_matches('/'));
     let mut limits = Limits::default();
     if !config.limits.enabled {

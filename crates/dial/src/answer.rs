@@ -136,6 +136,7 @@ fn summary_of(record: &Record) -> String {
             let octets: usize = txt.txt_data.iter().map(|part| part.len()).sum();
             format!("TXT of {octets} octets")
         }
+        RData::CAA(caa) => format!("CAA {} of {} octets", caa.flags(), caa.value.len()),
         _ => format!("a {} record", record.record_type()),
     }
 }
@@ -151,6 +152,7 @@ pub(crate) fn kind_name(kind: RecordType) -> &'static str {
         RecordType::A => "A",
         RecordType::AAAA => "AAAA",
         RecordType::TXT => "TXT",
+        RecordType::CAA => "CAA",
         _ => "record",
     }
 }

@@ -6,7 +6,8 @@
 //! and in number, and what was asked and dialled is kept in a [`Trace`] for whoever asks why.
 //!
 //! Start at [`Connector`]: [`Connector::fetch`] gets one URL on a connection of its own, for validation.
-//! [`HttpClient`] keeps connections, for a server that an operator configured. [`Resolver`] asks DNS, without a
+//! [`Connector::certificate_shown`] looks at the
+//! certificate of a TLS server and says nothing more to it. [`HttpClient`] keeps connections, for a server that an operator configured. [`Resolver`] asks DNS, without a
 //! cache. [`AddressClass`] says what kind of place an address is, also where it hides inside another one.
 //!
 //! What this crate never does: follow a redirect, cache an answer, use a proxy, install a process-wide
@@ -18,7 +19,9 @@
 )]
 
 mod address;
+mod alpn;
 mod answer;
+mod caa;
 mod client;
 mod connect;
 mod deadline;
@@ -40,8 +43,10 @@ pub use url::{Host, Url};
 
 pub use self::http::{Answer, Fetch, Limits};
 pub use address::AddressClass;
+pub use alpn::Handshake;
 #[doc(hidden)]
 pub use answer::txt_of_message;
+pub use caa::CaaRecord;
 pub use client::{HttpClient, HttpRequest};
 pub use connect::{Connector, Names};
 pub use deadline::{Deadline, Elapsed};

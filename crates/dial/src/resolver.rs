@@ -9,6 +9,7 @@ use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 
 use crate::DialError;
 use crate::answer::{Chase, kind_name, shown, summary, txt_contents};
+use crate::caa::{CaaRecord, caa_records};
 use crate::deadline::Deadline;
 use crate::dns_failure::{failure_of, in_short};
 use crate::error::bounded;
@@ -108,6 +109,20 @@ impl Resolver {
     ) -> Result<Vec<Vec<u8>>, DialError> {
         let (chase, records) = self.look_up(name, RecordType::TXT, deadline, trace).await?;
         txt_contents(&chase, &records)
+    }
+
+    /// The CAA records of a name or of what it is an alias of; names above it are not asked.
+    ///
+    /// # Errors
+    /// Those of class DNS; [`DialError::NoSuchName`] and [`DialError::NoRecords`] say that there is none.
+    pub async fn caa(
+        &self,
+        name: &str,
+        deadline: Deadline,
+        trace: &mut Trace,
+    ) -> Result<Vec<CaaRecord>, DialError> {
+        let (chase, records) = self.look_up(name, RecordType::CAA, deadline, trace).await?;
+        caa_records(&chase, &records)
     }
 
     /// Asks until the aliases end. Each further question follows at least one alias, of which there are few.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -206,6 +206,15 @@ pub fn txt(owner: &str, content: &[u8]) -> Record {
         parts.push(content);
     }
     record(owner, RData::TXT(TXT::from_bytes(parts)))
+}
+
+/// A CAA record.
+pub fn caa(owner: &str, flags: u8, tag: &str, value: &str) -> Record {
+    let mut data = CAA::new_issue(flags & 128 != 0, None, Vec::new());
+    data.reserved_flags = flags & 127;
+    data.tag = tag.to_owned();
+    data.value = value.as_bytes().to_vec();
+    record(owner, RData::CAA(data))
 }
 
 /// Answers address questions about any name with these addresses, and every other question with no records.

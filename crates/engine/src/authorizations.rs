@@ -12,6 +12,7 @@ use chancery_authority::order::Order;
 use chancery_authority::proof::{Assignment, FailureKind, ProofFailure};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{Action, AuthorizationId, Object, Outcome, Refusal, Subject, authorize};
+
 use chancery_pki::San;
 
 use crate::orders::POLL_WAIT;
@@ -224,19 +225,17 @@ impl Engine {
         if !is_under_way(found) || !matches!(asked.state, ChallengeState::Processing { .. }) {
             return Ok(None);
         }
-        let (San::Dns(name) | San::Wildcard(name)) = &found.identifier else {
-            return Ok(None);
-        };
         // RFC 8555 §8.1: the thumbprint is that of the account's key as it is now.
         let Some(live) = self.account(found.account).await? else {
             return Ok(None);
         };
         let token = Token::new(asked.token);
         Ok(Some(Assignment {
-            name: name.clone(),
+            identifier: found.identifier.clone(),
             kind: asked.kind,
             key_authorization: key_authorization(&token, &live.key.thumbprint()),
             token: token.to_string(),
+            caa: self.caa_terms(found, &live.account)?,
         }))
     }
 }

@@ -13,6 +13,7 @@
 mod account_cache;
 mod accounts;
 mod authorizations;
+mod caa;
 mod clock;
 mod crls;
 mod error;
@@ -43,6 +44,7 @@ use chancery_authority::gateway::{Gateway, Gateways};
 use chancery_authority::issuer::LiveIssuer;
 use chancery_authority::order::Order;
 use chancery_authority::refusal::Denied;
+use chancery_authority::urls::AccountUrls;
 use chancery_authority::{
     AuthorizationId, CertificateId, Change, Decision, Effect, IdSource, IssuerId, OrderId, Outcome,
     Store,
@@ -85,6 +87,7 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) gateways: Gateways,
+    pub(crate) account_urls: AccountUrls,
     default_gateway: String,
     pub(crate) node: u8,
     issuers: HashMap<IssuerId, Arc<LiveIssuer>>,

@@ -224,6 +224,7 @@ impl Engine {
                 Some(csr) => csr,
                 None => &*csr.insert(Csr::parse(csr_der)?),
             };
+            self.recheck_caa(&order).await?;
             let decision = self.decide_claim(owner, &order, csr, key_lookup).await?;
             if self.commit(decision).await? == Outcome::Applied {
                 return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
@@ -269,6 +270,7 @@ impl Engine {
             csr,
             key_use: self.key_use(csr, key_lookup).await?,
             profile,
+            caa: &gateway.caa,
             issuer: self.issuer(),
             random,
         })?;

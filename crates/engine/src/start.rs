@@ -11,6 +11,7 @@ use chancery_authority::issuance::Permit;
 use chancery_authority::issuer::{Issuer, LiveIssuer};
 use chancery_authority::order::Order;
 use chancery_authority::setting::SettingName;
+use chancery_authority::urls::AccountUrls;
 use chancery_authority::{Effect, IdSource, IssuerId, Store, StoreError};
 use chancery_crypto::Entropy;
 use chancery_pki::{IssuerCertificate, pem};
@@ -45,6 +46,8 @@ pub struct EngineParts {
     pub gateways: Gateways,
     /// The entrance that `/acme/directory` leads to; one of `gateways`.
     pub default_gateway: String,
+    /// The URLs of accounts, as clients see them and as CAA records name them.
+    pub account_urls: AccountUrls,
     /// This node's number.
     pub node: u8,
 }
@@ -122,6 +125,7 @@ impl Engine {
             entropy: parts.entropy,
             gateways: parts.gateways,
             default_gateway: parts.default_gateway,
+            account_urls: parts.account_urls,
             node: parts.node,
             chains: issuers
                 .iter()

@@ -43,6 +43,7 @@
 pub mod algorithm;
 pub mod certificate;
 pub mod chain;
+pub mod challenge;
 pub mod crl;
 pub mod csr;
 mod der;
@@ -60,6 +61,7 @@ pub mod time;
 pub use algorithm::AlgorithmError;
 pub use certificate::{Certificate, CertificateError, KeyUsage};
 pub use chain::{ChainError, verify_chain};
+pub use challenge::{ChallengeCertificateError, check_challenge_certificate};
 pub use crl::{Crl, CrlError, CrlRequest, CrlWriter, RevocationReason, RevokedEntry};
 pub use csr::{Csr, CsrError};
 pub use der::DerError;

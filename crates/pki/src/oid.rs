@@ -56,6 +56,11 @@ pub(crate) const CERTIFICATE_POLICIES: &[u8] = &[0x55, 0x1d, 0x20];
 pub(crate) const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 0x23];
 /// id-ce-extKeyUsage, RFC 5280 §4.2.1.12
 pub(crate) const EXT_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// id-pe-acmeIdentifier, RFC 8737 §6.1
+pub(crate) const ACME_IDENTIFIER: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x1f];
+/// What drafts of RFC 8737 used in its place
+pub(crate) const ACME_IDENTIFIER_OF_DRAFTS: &[u8] =
+    &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x1e, 0x01];
 /// id-pe-authorityInfoAccess, RFC 5280 §4.2.2.1
 pub(crate) const AUTHORITY_INFO_ACCESS: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01];
 /// id-ad-caIssuers, RFC 5280 §4.2.2.1

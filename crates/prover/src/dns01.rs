@@ -3,6 +3,7 @@
 use chancery_acme::{DNS01_LABEL, dns01_value};
 use chancery_authority::proof::{Assignment, FailureKind};
 use chancery_dial::{Deadline, DialError, Trace};
+use chancery_pki::San;
 
 use crate::Prover;
 use crate::fault::Fault;
@@ -16,7 +17,11 @@ pub(crate) async fn prove(
     deadline: Deadline,
     seen: &mut Observations,
 ) -> Result<(), Fault> {
-    let owner = format!("{DNS01_LABEL}.{}", assignment.name.as_str());
+    let (San::Dns(name) | San::Wildcard(name)) = &assignment.identifier else {
+        let detail = "an address cannot be proven by dns-01 (RFC 8738 section 7)";
+        return Err(Fault::new(FailureKind::Unauthorized, detail));
+    };
+    let owner = format!("{DNS01_LABEL}.{}", name.as_str());
     let mut trace = Trace::default();
     let outcome = prover.resolver.txt(&owner, deadline, &mut trace).await;
     seen.add_trace(trace);

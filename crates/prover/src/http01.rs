@@ -1,10 +1,13 @@
-//! http-01, RFC 8555 §8.3.
+//! http-01, RFC 8555 §8.3; for addresses RFC 8738 §4.
+
+use std::net::IpAddr;
 
 use chancery_acme::HTTP01_PATH;
 use chancery_authority::proof::{Assignment, FailureKind};
 use chancery_dial::{
     Answer, Deadline, DialError, Fetch, Host, Limits, StatusCode, Tls, Trace, Url, header,
 };
+use chancery_pki::San;
 
 use crate::Prover;
 use crate::fault::Fault;
@@ -53,8 +56,16 @@ pub(crate) async fn prove(
 
 /// `http://name[:port]/.well-known/acme-challenge/token`
 fn first_url(prover: &Prover, assignment: &Assignment) -> Result<Url, Fault> {
-    let (name, port) = (assignment.name.as_str(), prover.ports.http);
-    let url = Url::parse(&format!("http://{name}:{port}/"))
+    let host = match &assignment.identifier {
+        San::Dns(name) => Host::Domain(name.as_str()),
+        San::Ip(IpAddr::V4(address)) => Host::Ipv4(*address),
+        San::Ip(IpAddr::V6(address)) => Host::Ipv6(*address),
+        San::Wildcard(_) => {
+            let detail = "a wildcard cannot be proven by http-01; dns-01 can";
+            return Err(Fault::new(FailureKind::Unauthorized, detail));
+        }
+    };
+    let url = Url::parse(&format!("http://{host}:{}/", prover.ports.http))
         .ok()
         .map(|mut url| {
             url.set_path(&format!("{HTTP01_PATH}{}", assignment.token));
@@ -62,10 +73,10 @@ fn first_url(prover: &Prover, assignment: &Assignment) -> Result<Url, Fault> {
         });
     // A URL may read an address in a name that DNS would be asked for (`0x7f.1`): that would prove another thing.
     match url {
-        Some(url) if url.host() == Some(Host::Domain(name)) => Ok(url),
+        Some(url) if url.host().as_ref() == Some(&host) => Ok(url),
         _ => Err(Fault::new(
             FailureKind::Connection,
-            format!("{name} cannot be the host of a URL; another challenge type may prove it"),
+            format!("{host} cannot be the host of a URL; another challenge type may prove it"),
         )),
     }
 }

@@ -1,8 +1,9 @@
 //! Proof of control: carries out one [`Assignment`] and says what was seen.
 //!
 //! There is one function for each validation method, and no second way to any of them (failures A11):
-//! `http01::prove` (RFC 8555 §8.3) and `dns01::prove` (RFC 8555 §8.4). [`Prover::prove`] picks by an exhaustive
-//! match: a new challenge type is a new file and a new arm. A proof and a failure both carry what was asked of
+//! `http01::prove` (RFC 8555 §8.3), `dns01::prove` (RFC 8555 §8.4) and `tls_alpn01::prove` (RFC 8737).
+//! [`Prover::prove`] picks by an exhaustive match: a new challenge type is a new file and a new arm. After the proof, `caa::check` asks whether
+//! the name's owner lets this authority issue (RFC 8659), where the assignment says so. A proof and a failure both carry what was asked of
 //! whom and what came back; contents that were fetched are never among it, only their lengths and status codes
 //! (failures B5).
 //!
@@ -17,10 +18,12 @@
 use std::time::Duration;
 
 use chancery_acme::ChallengeKind;
+use chancery_authority::caa::{CaaFinding, CaaQuestion};
 use chancery_authority::proof::{Assignment, Proof, ProofFailure};
 use chancery_dial::{Connector, Deadline, Names, Policy, Resolver};
 use chancery_pki::UnixTime;
 
+mod caa;
 mod dns01;
 mod fault;
 mod http01;
@@ -34,6 +37,7 @@ pub mod test_dns;
 pub mod test_http;
 #[cfg(test)]
 pub mod test_world;
+mod tls_alpn01;
 
 use observations::Observations;
 use redirect::Ports;
@@ -43,7 +47,7 @@ use redirect::Ports;
 pub struct ProverConfig {
     /// The port that http-01 dials, and that `http` redirects lead to. RFC 8555 §8.3 says 80.
     pub http_port: u16,
-    /// The port that `https` redirects lead to.
+    /// The port that tls-alpn-01 dials (RFC 8737 §3 says 443), and that `https` redirects lead to.
     pub tls_port: u16,
     /// Addresses that may be dialled.
     pub policy: Policy,
@@ -113,9 +117,55 @@ impl Prover {
         let outcome = match assignment.kind {
             ChallengeKind::Http01 => http01::prove(self, assignment, deadline, &mut seen).await,
             ChallengeKind::Dns01 => dns01::prove(self, assignment, deadline, &mut seen).await,
+            ChallengeKind::TlsAlpn01 => {
+                tls_alpn01::prove(self, assignment, deadline, &mut seen).await
+            }
         };
-        match outcome {
-            Ok(()) => Ok(Proof {
+        if let Err(fault) = outcome {
+            return Err(fault.with(seen));
+        }
+        let at = clock();
+        let caa = match &assignment.caa {
+            None => None,
+            Some(terms) => {
+                let question = CaaQuestion {
+                    identifier: assignment.identifier.clone(),
+                    method: assignment.kind,
+                    terms: terms.clone(),
+                };
+                let finding = self.caa_within(&question, deadline, &clock).await;
+                Some(finding.map_err(|failure| seen.before(failure))?)
+            }
+        };
+        Ok(Proof {
+            at,
+            observations: seen.into_vec(),
+            caa,
+        })
+    }
+
+    /// Asks, within the deadline of one assignment, whether CAA permits a name that was proven before.
+    ///
+    /// # Errors
+    /// [`ProofFailure`] of the kinds `Caa` and `CaaLookup`.
+    pub async fn check_caa(
+        &self,
+        question: &CaaQuestion,
+        clock: impl Fn() -> UnixTime,
+    ) -> Result<CaaFinding, ProofFailure> {
+        self.caa_within(question, Deadline::after(self.deadline), &clock)
+            .await
+    }
+
+    async fn caa_within(
+        &self,
+        question: &CaaQuestion,
+        deadline: Deadline,
+        clock: &impl Fn() -> UnixTime,
+    ) -> Result<CaaFinding, ProofFailure> {
+        let mut seen = Observations::default();
+        match caa::check(self, question, deadline, clock, &mut seen).await {
+            Ok(()) => Ok(CaaFinding {
                 at: clock(),
                 observations: seen.into_vec(),
             }),
@@ -134,10 +184,11 @@ mod tests {
         let resolver = Resolver::new(&["127.0.0.1:53"], chancery_dial::Timing::default());
         let config = ProverConfig::new(resolver.expect("an address"), Policy::default());
         let assignment = Assignment {
-            name: chancery_pki::DnsName::parse("a.test").expect("a name"),
+            identifier: chancery_pki::San::parse("a.test").expect("a name"),
             kind: ChallengeKind::Http01,
             token: "t".to_owned(),
             key_authorization: "t.k".to_owned(),
+            caa: None,
         };
         is_send(Prover::new(config).prove(&assignment, || UnixTime(0)));
     }

@@ -1,4 +1,4 @@
-use chancery_authority::proof::Observation;
+use chancery_authority::proof::{Observation, ProofFailure};
 use chancery_dial::{Step, Trace};
 
 /// Observations kept of one assignment.
@@ -35,6 +35,16 @@ impl Observations {
             status,
             body_octets,
         });
+    }
+
+    /// What was seen before a failure, and then what the failure itself saw.
+    pub(crate) fn before(&mut self, mut failure: ProofFailure) -> ProofFailure {
+        let later = std::mem::take(&mut failure.observations);
+        for observation in later {
+            self.add(observation);
+        }
+        failure.observations = std::mem::take(&mut self.0);
+        failure
     }
 
     pub(crate) fn into_vec(self) -> Vec<Observation> {

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use chancery_acme::ChallengeKind;
+use chancery_authority::caa::{CaaFinding, CaaQuestion, CaaTerms};
 use chancery_authority::proof::{Assignment, FailureKind, Proof, ProofFailure};
 use chancery_dial::{Policy, Resolver, Timing};
-use chancery_pki::{DnsName, UnixTime};
+use chancery_pki::{San, UnixTime};
 
 use crate::test_dns::{Question, Reply, TestDns, addresses};
 use crate::test_http::{Script, TestHttp, answer};
@@ -77,15 +78,34 @@ impl World {
 
     /// Proves control of `name`.
     pub async fn prove(&self, kind: ChallengeKind, name: &str) -> Result<Proof, ProofFailure> {
+        self.prove_with(kind, name, None).await
+    }
+
+    /// Proves control of `name`, and that CAA permits.
+    pub async fn prove_with(
+        &self,
+        kind: ChallengeKind,
+        name: &str,
+        caa: Option<CaaTerms>,
+    ) -> Result<Proof, ProofFailure> {
         let assignment = Assignment {
-            name: DnsName::parse(name).expect("a name"),
+            identifier: San::parse(name).expect("a name"),
             kind,
             token: TOKEN.to_owned(),
             key_authorization: key_authorization(),
+            caa,
         };
         Prover::new(self.config.clone())
             .prove(&assignment, || NOW)
             .await
+    }
+}
+
+impl World {
+    /// Asks whether CAA permits.
+    pub async fn check_caa(&self, question: &CaaQuestion) -> Result<CaaFinding, ProofFailure> {
+        let prover = Prover::new(self.config.clone());
+        prover.check_caa(question, || NOW).await
     }
 }
 

@@ -5,8 +5,8 @@
 //! To repeat a run exactly, take time from [`FakeClock`] and randomness from [`SeededEntropy`], and print the
 //! seed when something fails.
 //!
-//! To be treated as the internet treats a validator, script a [`hostile_dns::HostileDns`] and a
-//! [`hostile_http::HostileHttp`]: they lie, stall, loop and flood as told, and keep a record of what they were
+//! To be treated as the internet treats a validator, script a [`hostile_dns::HostileDns`], a
+//! [`hostile_http::HostileHttp`] and a [`hostile_alpn::HostileAlpn`]: they lie, stall, loop and flood as told, and keep a record of what they were
 //! asked. A [`Canary`] listens where nobody may connect and counts who did.
 //!
 //! To run real programs, [`process`] starts them with deadlines and keeps what they print, [`usage`] reads what
@@ -17,6 +17,7 @@
 //! stable compiler; the program `fuzz` runs it.
 
 pub mod fuzz;
+pub mod hostile_alpn;
 pub mod hostile_dns;
 pub mod hostile_http;
 pub mod process;

@@ -61,7 +61,7 @@ impl Authority {
         self.ports.port(4)
     }
 
-    /// Where redirects of http-01 to https dial.
+    /// Where tls-alpn-01 and redirects of http-01 to https dial.
     #[must_use]
     pub fn tls_port(&self) -> u16 {
         self.ports.port(5)

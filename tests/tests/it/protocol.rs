@@ -1,7 +1,9 @@
 //! The front door in hostile hands: a test for each row of the failures that the protocol is open to.
 
 mod accounts;
+mod addresses;
 mod bench;
+mod caa;
 mod csr;
 mod der;
 mod finalize;
@@ -17,4 +19,5 @@ mod reuse;
 mod revocation;
 mod sizes;
 mod targets;
+mod tls_alpn;
 mod transport;

@@ -63,6 +63,8 @@ fn trouble_that_may_pass_is_tried_three_times_and_a_wrong_answer_once() {
         (FailureKind::Tls, ATTEMPTS_MAX),
         (FailureKind::IncorrectResponse, 1),
         (FailureKind::Unauthorized, 1),
+        (FailureKind::CaaLookup, ATTEMPTS_MAX),
+        (FailureKind::Caa, 1),
     ] {
         let mut world = World::new(1);
         let (order, authorization) = placed(&mut world);

@@ -383,6 +383,7 @@ impl Machine {
             csr: &csr,
             key_use: KeyUse::NotOf(Vec::new()),
             profile: &self.world.gateway.profiles[0],
+            caa: &crate::caa::CaaRules::default(),
             issuer: &self.world.issuer,
             random,
         })

@@ -1,9 +1,10 @@
 //! From what was written to what can be used: every value is looked at before anything starts.
 
 use chancery_acme::ChallengeKind;
+use chancery_authority::caa::CaaRules;
 use chancery_authority::gateway::{Gateway, Gateways, NamePattern, NameRules, Offer};
 use chancery_dial::{Policy, Resolver, Timing};
-use chancery_pki::Profile;
+use chancery_pki::{DnsName, Profile};
 
 use super::{Config, ConfigError, DEFAULT_NAME, GatewaySection};
 
@@ -136,6 +137,15 @@ fn gateway(
             .map(|word| NamePattern::parse(word).map_err(|message| value(key(part), message)))
             .collect::<Result<Vec<_>, _>>()
     };
+    let names = |part: &str, words: &[String]| {
+        let read = |word: &String| {
+            DnsName::parse(word)
+                .map_err(|error| value(key(part), format!("{word:?} is not a name: {error}")))
+        };
+        words.iter().map(read).collect::<Result<Vec<_>, _>>()
+    };
+    // They are told and compared as they are written, so only their form is looked at.
+    names("caa_identities", &section.caa_identities)?;
     Ok(Gateway {
         name: name.to_owned(),
         challenges,
@@ -147,6 +157,10 @@ fn gateway(
         },
         pre_authorization: offer(section.pre_authorization),
         reuse: offer(section.reuse_authorizations),
+        caa: CaaRules {
+            identities: section.caa_identities.clone(),
+            private_suffixes: names("private_suffixes", &section.private_suffixes)?,
+        },
     })
 }
 

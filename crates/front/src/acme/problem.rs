@@ -173,6 +173,12 @@ impl From<Refusal> for Failure {
                 });
                 bad(T::RejectedIdentifier).subproblems(subproblems.collect())
             }
+            Refusal::Caa(names) => {
+                let subproblems = names
+                    .iter()
+                    .map(|(name, why)| Problem::new(T::Caa, why).about(name.into()));
+                forbidden(T::Caa).subproblems(subproblems.collect())
+            }
             Refusal::NoChallengeFor { name } => {
                 let about = Problem::new(T::RejectedIdentifier, &detail).about((&name).into());
                 bad(T::RejectedIdentifier).subproblems(vec![about])
@@ -230,6 +236,7 @@ pub(crate) fn of_proof(failure: &ProofFailure, about: Option<WireIdentifier>) ->
         FailureKind::IncorrectResponse => (ErrorType::IncorrectResponse, 403),
         FailureKind::Unauthorized => (ErrorType::Unauthorized, 403),
         FailureKind::Tls => (ErrorType::Tls, 400),
+        FailureKind::Caa | FailureKind::CaaLookup => (ErrorType::Caa, 403),
     };
     let problem = Problem::new(kind, &failure.detail).with_status(status);
     match about {

@@ -50,7 +50,7 @@ impl AcmeFront {
             meta: Some(wire::Meta {
                 terms_of_service: gateway.terms_of_service.clone(),
                 website: None,
-                caa_identities: Vec::new(),
+                caa_identities: gateway.caa.identities.clone(),
                 external_account_required: false,
                 profiles,
             }),

@@ -1,6 +1,7 @@
 //! The URLs of resources: built from the configured base, never from a request (RFC 8555 §6.4).
 
 use chancery_authority::gateway::Gateway;
+use chancery_authority::urls::record_url;
 use chancery_authority::{AccountId, AuthorizationId, CertificateId, IdCipher, OrderId, RecordId};
 use chancery_jose::{b64, unb64};
 
@@ -101,7 +102,11 @@ impl Urls {
     }
 
     fn of<I: RecordId>(&self, gateway: &Gateway, kind: &str, id: I, part: u8) -> String {
-        let word = b64(&self.cipher.seal(id, part));
-        format!("{}/acme/{}/{kind}/{word}", self.base, gateway.name)
+        record_url(
+            (self.base.as_str(), &self.cipher),
+            &gateway.name,
+            kind,
+            (id, part),
+        )
     }
 }

@@ -225,7 +225,12 @@ impl AuthorizationView {
                 (
                     "valid",
                     Some(told),
-                    evidence.observations.iter().map(in_words).collect(),
+                    evidence
+                        .observations
+                        .iter()
+                        .chain(evidence.caa.iter().flat_map(|caa| &caa.observations))
+                        .map(in_words)
+                        .collect(),
                 )
             }
         };
@@ -290,6 +295,9 @@ fn in_words(observation: &Observation) -> String {
             body_octets,
         } => {
             format!("fetched {url}: status {status}, {body_octets} octets")
+        }
+        Observation::Caa { name, verdict, at } => {
+            format!("CAA of {name} at {}: {verdict}", at.to_rfc3339())
         }
     }
 }

@@ -108,6 +108,7 @@ fn name_of(found: &[u8]) -> &'static str {
         oid::AUTHORITY_KEY_IDENTIFIER => "authorityKeyIdentifier",
         oid::EXT_KEY_USAGE => "extKeyUsage",
         oid::AUTHORITY_INFO_ACCESS => "authorityInfoAccess",
+        oid::ACME_IDENTIFIER => "acmeIdentifier",
         _ => "an extension that is not known here",
     }
 }

@@ -200,3 +200,24 @@ async fn b3_a_forbidden_address_beside_a_permitted_one_is_passed_over() {
         .await
         .expect("proven");
 }
+
+/// RFC 8738 §4: the address itself is dialled, DNS is not asked, and `Host` is the literal.
+#[tokio::test]
+async fn an_address_is_its_own_host() {
+    for address in ["127.0.0.1", "::1"] {
+        let ip: std::net::IpAddr = address.parse().expect("an address");
+        let free = std::net::SocketAddr::from((ip, 0)).to_string();
+        let server = TestHttp::start(&free, |_| right()).await;
+        let world = World::new(addresses(&[])).await.allow(&["loopback"]);
+        let world = world.with(|config| config.http_port = server.address.port());
+        world
+            .prove(ChallengeKind::Http01, address)
+            .await
+            .expect("proven");
+        let host = format!("\r\nhost: {}\r\n", server.address);
+        let seen = server.seen();
+        let request = seen.requests.first().expect("one request");
+        assert!(request.contains(&host), "{request}");
+        assert_eq!(world.dns.asked(), Vec::<String>::new());
+    }
+}

@@ -2,7 +2,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, SOA, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, SOA, TXT};
 use hickory_proto::rr::{Name, RData, Record};
 
 use super::Transport;
@@ -83,6 +83,19 @@ impl Behaviour {
                 .map(|value| text_data(value.as_bytes()))
                 .collect(),
         )
+    }
+
+    /// CAA records, each with its flags, tag and value, whatever they are.
+    #[must_use]
+    pub fn caa(records: &[(u8, &str, &str)]) -> Self {
+        let data = records.iter().map(|(flags, tag, value)| {
+            let mut data = CAA::new_issue(flags & 128 != 0, None, Vec::new());
+            data.reserved_flags = flags & 127;
+            data.tag = (*tag).to_owned();
+            data.value = value.as_bytes().to_vec();
+            RData::CAA(data)
+        });
+        Self::Answer(data.collect())
     }
 
     /// One CNAME record.

@@ -100,6 +100,18 @@ fn a_bad_value_in_a_file_is_named_too() {
         "[gateway.server]\nnames = { allow = [\"*.*.test\"] }\n",
         &["*.*.test"],
     );
+    file(
+        "[gateway.server]\nnames = { allow = [\"10.0.0.1/8\"] }\n",
+        &["names.allow", "10.0.0.1/8", "the range begins at 10.0.0.0"],
+    );
+    file(
+        "[gateway.server]\ncaa_identities = [\"https://ca.test\"]\n",
+        &["caa_identities", "https://ca.test"],
+    );
+    file(
+        "[gateway.server]\nprivate_suffixes = [\"*.corp.test\"]\n",
+        &["private_suffixes", "*.corp.test"],
+    );
     file("this is no TOML", &["chancery.toml"]);
     file("[store]\nurl = 1\n", &["store.url"]);
 }
