@@ -40,6 +40,12 @@ pub(crate) async fn obtain(
     Ok(fresh)
 }
 
+/// A short life is looked at when it is due; a long one often enough that a clock that was set does not matter.
+fn until_look(now: UnixTime, renew_at: UnixTime) -> Duration {
+    let secs = u64::try_from(now.seconds_until(renew_at)).unwrap_or(0);
+    Duration::from_secs(secs.max(1)).min(LOOK_EVERY)
+}
+
 /// Renews it in time, without a restart.
 pub(crate) async fn keep_fresh(
     engine: Arc<Engine>,
@@ -51,7 +57,7 @@ pub(crate) async fn keep_fresh(
 ) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(until_look(engine.now(), renew_at)) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let now = engine.now();
@@ -130,4 +136,20 @@ fn stored(
         not_after: leaf.not_after(),
         key,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_lives_for_seconds_is_renewed_in_time() {
+        let now = UnixTime(1000);
+        let wait = |secs| until_look(now, UnixTime(1000 + secs)).as_secs();
+        assert_eq!(wait(66), 60);
+        assert_eq!(wait(7), 7);
+        assert_eq!(wait(0), 1, "no busy loop");
+        assert_eq!(wait(-5), 1);
+        assert_eq!(wait(90 * 86_400), 60);
+    }
 }

@@ -100,6 +100,20 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError`].
     pub fn parse(der: &[u8]) -> Result<Self, CertificateError> {
+        Self::parse_by(der, Serial::from_bytes)
+    }
+
+    /// The same for a certificate that nobody will look up by its number: clients make those of tls-alpn-01 with any serial,
+    /// Apache's with one of 21 octets in every second case.
+    pub(crate) fn parse_with_any_serial(der: &[u8]) -> Result<Self, CertificateError> {
+        let placeholder = Serial::new(UnixTime(0), [0; 16]);
+        Self::parse_by(der, |bytes| Ok(Serial::from_bytes(bytes).unwrap_or(placeholder)))
+    }
+
+    fn parse_by(
+        der: &[u8],
+        serial: impl Fn(&[u8]) -> Result<Serial, SerialError>,
+    ) -> Result<Self, CertificateError> {
         if der.len() > CERTIFICATE_BYTES_MAX {
             return Err(CertificateError::TooLarge { octets: der.len() });
         }
@@ -117,7 +131,7 @@ impl Certificate {
             subject: place_of(view.subject, der),
             signature: place_of(signed.signature, der),
             signature_algorithm: algorithm::parse(view.algorithm)?,
-            serial: Serial::from_bytes(view.serial)?,
+            serial: serial(view.serial)?,
             not_before: view.not_before,
             not_after: view.not_after,
             spki: Spki::parse(view.spki)?,

@@ -88,6 +88,7 @@ impl Column {
         let setup = Setup::new()
             .configuration(&configuration)
             .set(TERMS, "https://conform.test/terms/1")
+            .set("gateway.server.pre_authorization", true)
             .without_web_host();
         let mut authority = Authority::prepare(setup);
         authority.try_serve().map_err(|error| error.to_string())?;

@@ -5,21 +5,14 @@ use chancery_tests::conform::{Column, checks};
 use super::only_these;
 
 /// What does not hold yet, or cannot be asked; whoever builds a thing takes it off.
-const EXCEPTIONS: [(u8, &str, &str); 13] = [
+const EXCEPTIONS: [(u8, &str, &str); 10] = [
     (35, "not offered", "limits are off in tests"),
     (66, "not offered", "external accounts are not built yet"),
     (67, "not offered", "external accounts are not built yet"),
     (69, "not offered", "external accounts are not built yet"),
     (70, "not offered", "external accounts are not built yet"),
     (81, "not offered", "orders live for a week"),
-    (89, "not offered", "newAuthz is not built yet"),
-    (90, "not offered", "newAuthz is not built yet"),
     (92, "not offered", "there is one chain only"),
-    (
-        102,
-        "fails",
-        "revocation by an account that is authorized for all names is not built yet",
-    ),
     (
         113,
         "fails",
