@@ -1,8 +1,8 @@
 //! The tools that the tests drive: other people's servers and clients, each installed only if it is missing.
 //!
 //! Debian packages come by `apt-get`, as root. Python and Node tools go below `target/tools`, as anybody:
-//! `certbot` and pkilint's programs can be run from that folder itself, and the library `acme-client` is in
-//! `npm/node_modules` (to be named by `NODE_PATH`). The newest versions are wanted: a client that breaks with
+//! `certbot` and pkilint's programs can be run from that folder itself, and the libraries `acme-client` and `@root/acme`
+//! are in `npm/node_modules` (to be named by `NODE_PATH`). The newest versions are wanted: a client that breaks with
 //! us tomorrow should break here first.
 
 use std::fs;
@@ -20,6 +20,12 @@ const DEBIAN: &[(&str, &str)] = &[
     ("pebble", "pebble"),
     ("caddy", "caddy"),
     ("acme-tiny", "acme-tiny"),
+    ("acmetool", "acmetool"),
+    ("dehydrated", "dehydrated"),
+    ("lego", "lego"),
+    ("uacme", "uacme"),
+    // The server with its modules, without the service that `apache2` would set up and start on port 80.
+    ("apache2-bin", "apache2"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("nodejs", "node"),
@@ -40,7 +46,7 @@ const PIP: &[(&str, &[&str])] = &[
     ),
 ];
 /// From the npm registry.
-const NPM: &[&str] = &["acme-client"];
+const NPM: &[&str] = &["acme-client", "@root/acme"];
 
 /// A mirror that is being written, or a lock held by a timer of the system, is over after this.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -310,6 +316,6 @@ mod tests {
             modules: nowhere(),
         };
         assert_eq!(places.pip_missing(), ["certbot", "pkilint"]);
-        assert_eq!(places.npm_missing(), ["acme-client"]);
+        assert_eq!(places.npm_missing(), ["acme-client", "@root/acme"]);
     }
 }
