@@ -11,6 +11,7 @@ mod dehydrated;
 mod instant_acme;
 mod lego;
 mod root_acme_npm;
+mod rustls_acme;
 mod uacme;
 
 use std::path::Path;
