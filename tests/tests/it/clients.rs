@@ -19,7 +19,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chancery_pki::{Certificate, pem};
-use chancery_testkit::process::{Finished, run};
+use chancery_testkit::process::{Finished, Program, run};
 use chancery_tests::openssl::{Dossier, key_of, served_chain};
 use chancery_tests::{Authority, Setup, eventually};
 
@@ -45,6 +45,24 @@ fn short_lived_directory(authority: &Authority) -> String {
     authority
         .directory()
         .replace("/acme/directory", "/acme/short/directory")
+}
+
+/// A client that goes on by itself; it tells what it said when its story fails.
+struct Unattended(Program);
+
+impl Unattended {
+    fn start(command: Command) -> Self {
+        Self(Program::spawn(command).unwrap_or_else(|error| panic!("{error}")))
+    }
+}
+
+impl Drop for Unattended {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lines = self.0.lines();
+            lines.iter().for_each(|line| eprintln!("{}", line.text));
+        }
+    }
 }
 
 /// Runs a client to its end, whatever that is.

@@ -5,14 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chancery_testkit::process::Program;
 use chancery_testkit::require;
 use chancery_tests::hooks::Hooks;
 use chancery_tests::{Authority, eventually, script};
 
 use super::{
-    P256, RSA_2048, WITHIN, is_a_good_chain_for, served_after, short_lived, short_lived_directory,
-    succeed, text_of,
+    P256, RSA_2048, Unattended, WITHIN, is_a_good_chain_for, served_after, short_lived,
+    short_lived_directory, succeed, text_of,
 };
 
 /// Where Debian's package has its modules.
@@ -21,7 +20,7 @@ const MODULES: &str = "/usr/lib/apache2/modules";
 /// A running Apache, and the authority that it is used with.
 struct Apache {
     /// Dropping it ends every process of it.
-    server: Program,
+    server: Unattended,
     folder: PathBuf,
     _hooks: Hooks,
     authority: Authority,
@@ -54,7 +53,7 @@ impl Apache {
         command.arg("-f").arg(folder.join("httpd.conf"));
         command.arg("-DFOREGROUND");
         Some(Self {
-            server: Program::spawn(command).expect("it starts"),
+            server: Unattended::start(command),
             folder,
             _hooks: hooks,
             authority,
@@ -121,7 +120,7 @@ fn gets_and_renews(names: &[&str], more: &str, kind: &str) {
         before = served_after(authority, port, "www.a.test", &before);
         is_a_good_chain_for(authority, kind, &before, names);
     }
-    apache.server.terminate().expect("it ends");
+    apache.server.0.terminate().expect("it ends");
     authority.check_invariants();
 }
 

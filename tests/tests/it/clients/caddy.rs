@@ -2,17 +2,18 @@
 
 use std::process::Command;
 
-use chancery_testkit::process::Program;
 use chancery_testkit::require;
 use chancery_tests::Authority;
 use chancery_tests::openssl::served_chain;
 use serde_json::{Value, json};
 
 use super::{
-    P256, RSA_2048, is_a_good_chain_for, served_after, short_lived, short_lived_directory,
+    P256, RSA_2048, Unattended, is_a_good_chain_for, served_after, short_lived,
+    short_lived_directory,
 };
 
-/// One site for each name: it gets a certificate for each, of this kind of key, and looks each second whether one is due.
+/// Its server for redirects stays on the port of http-01; without, it would open that for each challenge and close it under
+/// the next. One site for each name: it gets a certificate for each, of this kind of key, and looks each second whether one is due.
 fn configuration(authority: &Authority, key_type: &str, names: &[&str]) -> Value {
     let issuer = json!({
         "module": "acme",
@@ -39,7 +40,6 @@ fn configuration(authority: &Authority, key_type: &str, names: &[&str]) -> Value
                 "servers": { "sites": {
                     "listen": [format!("127.0.0.1:{}", authority.tls_port())],
                     "routes": [site],
-                    "automatic_https": { "disable_redirects": true },
                 } },
             },
             "tls": { "automation": { "renew_interval": "1s", "policies": [policy] } },
@@ -64,7 +64,7 @@ fn serves_and_renews(key_type: &str, kind: &str) {
         .env("HOME", &home)
         .env("XDG_DATA_HOME", &home)
         .env("XDG_CONFIG_HOME", &home);
-    let caddy = Program::spawn(command).expect("it starts");
+    let caddy = Unattended::start(command);
 
     let port = authority.tls_port();
     let first = names.map(|name| {
@@ -77,7 +77,7 @@ fn serves_and_renews(key_type: &str, kind: &str) {
         is_a_good_chain_for(&authority, kind, &chain, &[name]);
     }
     assert_eq!(served_chain(&authority, port, "b.test"), None);
-    caddy.terminate().expect("it ends");
+    caddy.0.terminate().expect("it ends");
     authority.check_invariants();
 }
 
