@@ -47,14 +47,13 @@ fn configuration(authority: &Authority, key_type: &str, names: &[&str]) -> Value
     })
 }
 
-fn serves_and_renews(key_type: &str, kind: &str) {
+fn serves_and_renews(key_type: &str, kind: &str, names: &[&str]) {
     let Some(program) = require("caddy") else {
         return;
     };
     let authority = Authority::start_with(short_lived());
-    let names = ["a.test", "www.a.test"];
     let file = authority.scratch("caddy.json");
-    let text = configuration(&authority, key_type, &names).to_string();
+    let text = configuration(&authority, key_type, names).to_string();
     std::fs::write(&file, text).expect("a configuration");
     let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(&file);
@@ -67,11 +66,12 @@ fn serves_and_renews(key_type: &str, kind: &str) {
     let caddy = Unattended::start(command);
 
     let port = authority.tls_port();
-    let first = names.map(|name| {
+    let first = names.iter().map(|name| {
         let chain = served_after(&authority, port, name, "");
         is_a_good_chain_for(&authority, kind, &chain, &[name]);
         chain
     });
+    let first: Vec<String> = first.collect();
     for (name, before) in names.iter().zip(&first) {
         let chain = served_after(&authority, port, name, before);
         is_a_good_chain_for(&authority, kind, &chain, &[name]);
@@ -84,10 +84,10 @@ fn serves_and_renews(key_type: &str, kind: &str) {
 /// The second certificates come when a third of the first ones' life is left, six seconds after those.
 #[test]
 fn caddy_serves_what_it_got_by_itself_and_renews_it_in_time() {
-    serves_and_renews("p256", P256);
+    serves_and_renews("p256", P256, &["a.test"]);
 }
 
 #[test]
 fn caddy_serves_and_renews_rsa_too() {
-    serves_and_renews("rsa2048", RSA_2048);
+    serves_and_renews("rsa2048", RSA_2048, &["a.test", "www.a.test"]);
 }
