@@ -104,6 +104,62 @@ impl Dossier {
     }
 }
 
+/// The kind and size of the key that the first certificate of a chain is for: `id-ecPublicKey (256 bit)`.
+///
+/// # Panics
+/// When it is no chain.
+#[must_use]
+pub fn key_of(authority: &Authority, chain_pem: &str) -> String {
+    let path = authority.scratch("looked-at.pem");
+    std::fs::write(&path, chain_pem).expect("a file in the test's folder");
+    let path = path.to_str().expect("a plain path");
+    let text = must(&["x509", "-noout", "-text", "-in", path]);
+    let after = |label: &str| {
+        let found = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(label));
+        found.unwrap_or_else(|| panic!("{label} in {text}"))
+    };
+    format!(
+        "{}{}",
+        after("Public Key Algorithm: "),
+        after("Public-Key:")
+    )
+}
+
+/// The chain that a TLS server on this machine presents for a name, in PEM; none where it does not answer, or what it
+/// presents is not for that name or not under our root.
+#[must_use]
+pub fn served_chain(authority: &Authority, port: u16, name: &str) -> Option<String> {
+    let address = format!("127.0.0.1:{port}");
+    let root = authority.root();
+    let root = root.to_str().expect("a plain path");
+    let finished = openssl(&[
+        "s_client",
+        "-connect",
+        &address,
+        "-servername",
+        name,
+        "-verify_hostname",
+        name,
+        "-CAfile",
+        root,
+        "-verify_return_error",
+        "-showcerts",
+    ]);
+    if !finished.status.success() {
+        return None;
+    }
+    let mut inside = false;
+    let lines = finished.stdout.lines().filter(|line| {
+        let begins = line.starts_with("-----BEGIN CERTIFICATE");
+        let ends = line.starts_with("-----END CERTIFICATE");
+        inside = begins || inside && !ends;
+        inside || ends
+    });
+    Some(lines.fold(String::new(), |chain, line| chain + line + "\n"))
+}
+
 impl Issued {
     /// The certificate's files for `openssl verify`, with the CRLs of this moment.
     #[must_use]

@@ -1,8 +1,8 @@
 //! The tools that the tests drive: other people's servers and clients, each installed only if it is missing.
 //!
 //! Debian packages come by `apt-get`, as root. Python and Node tools go below `target/tools`, as anybody:
-//! `certbot` and pkilint's programs can be run from that folder itself, and the library `acme-client` is in
-//! `npm/node_modules` (to be named by `NODE_PATH`). The newest versions are wanted: a client that breaks with
+//! `certbot` and pkilint's programs can be run from that folder itself, and the libraries `acme-client` and `@root/acme`
+//! are in `npm/node_modules` (to be named by `NODE_PATH`). The newest versions are wanted: a client that breaks with
 //! us tomorrow should break here first.
 
 use std::fs;
@@ -21,6 +21,12 @@ const DEBIAN: &[(&str, &str)] = &[
     ("caddy", "caddy"),
     ("acme-tiny", "acme-tiny"),
     ("knot", "knotd"),
+    ("acmetool", "acmetool"),
+    ("dehydrated", "dehydrated"),
+    ("lego", "lego"),
+    ("uacme", "uacme"),
+    // The server with its modules, without the service that `apache2` would set up and start on port 80.
+    ("apache2-bin", "apache2"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("nodejs", "node"),
@@ -41,7 +47,7 @@ const PIP: &[(&str, &[&str])] = &[
     ),
 ];
 /// From the npm registry.
-const NPM: &[&str] = &["acme-client"];
+const NPM: &[&str] = &["acme-client", "@root/acme"];
 
 /// A mirror that is being written, or a lock held by a timer of the system, is over after this.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -311,6 +317,6 @@ mod tests {
             modules: nowhere(),
         };
         assert_eq!(places.pip_missing(), ["certbot", "pkilint"]);
-        assert_eq!(places.npm_missing(), ["acme-client"]);
+        assert_eq!(places.npm_missing(), ["acme-client", "@root/acme"]);
     }
 }

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_certificate_that_lives_for_seconds_is_renewed_in_time() {
         let now = UnixTime(1000);
-        let wait = |secs| until_look(now, UnixTime(1000 + secs)).as_secs();
+        let wait = |secs: i64| until_look(now, UnixTime(1000 + secs)).as_secs();
         assert_eq!(wait(66), 60);
         assert_eq!(wait(7), 7);
         assert_eq!(wait(0), 1, "no busy loop");

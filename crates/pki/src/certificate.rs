@@ -107,7 +107,9 @@ impl Certificate {
     /// Apache's with one of 21 octets in every second case.
     pub(crate) fn parse_with_any_serial(der: &[u8]) -> Result<Self, CertificateError> {
         let placeholder = Serial::new(UnixTime(0), [0; 16]);
-        Self::parse_by(der, |bytes| Ok(Serial::from_bytes(bytes).unwrap_or(placeholder)))
+        Self::parse_by(der, |bytes| {
+            Ok(Serial::from_bytes(bytes).unwrap_or(placeholder))
+        })
     }
 
     fn parse_by(

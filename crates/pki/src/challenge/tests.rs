@@ -67,7 +67,11 @@ fn the_serial_number_does_not_matter() {
     for serial in [&[0xa8; 20][..], &[0x7f; 20], &[0xff; 25], &[1]] {
         let mut params = right();
         params.serial_number = Some(SerialNumber::from_slice(serial));
-        assert_eq!(check(&self_signed(&params), "a.test"), Ok(()), "{serial:x?}");
+        assert_eq!(
+            check(&self_signed(&params), "a.test"),
+            Ok(()),
+            "{serial:x?}"
+        );
     }
 }
 
