@@ -179,6 +179,7 @@ impl Places {
             return;
         }
         timed(&missing.join(" "), || {
+            // All of them: without a list of its own, npm takes away whatever is not named.
             let options = [
                 "install",
                 "--no-save",
@@ -189,12 +190,7 @@ impl Places {
             let prefix = self.folder.join("npm");
             twice(|| {
                 let mut npm = workspace.program("npm");
-                attempt(
-                    npm.args(options)
-                        .arg("--prefix")
-                        .arg(&prefix)
-                        .args(&missing),
-                )
+                attempt(npm.args(options).arg("--prefix").arg(&prefix).args(NPM))
             })
         });
     }
