@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use chancery_pki::Certificate;
+use chancery_pki::challenge_certificate_key;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -113,11 +113,11 @@ impl AnyIssuer {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let certificate = Certificate::parse(certificate).map_err(|error| {
+        let spki = challenge_certificate_key(certificate).map_err(|error| {
             Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(error))))
         })?;
         let refused = Error::InvalidCertificate(CertificateError::BadSignature);
-        let key = SubjectPublicKeyInfoDer::from(certificate.spki().as_der());
+        let key = SubjectPublicKeyInfoDer::from(spki.as_der());
         let key = webpki::RawPublicKeyEntity::try_from(&key).map_err(|_| refused.clone())?;
         let known = self.0.signature_verification_algorithms.mapping;
         known

@@ -11,6 +11,7 @@ use crate::certificate::{Certificate, CertificateError, alt_names};
 use crate::der::{DerError, Reader, tag};
 use crate::name::San;
 use crate::oid;
+use crate::spki::Spki;
 
 /// Choices of GeneralName, RFC 5280 §4.2.1.6.
 const DNS_NAME: u8 = tag::context(2);
@@ -61,6 +62,15 @@ pub enum ChallengeCertificateError {
         "the extension acmeIdentifier holds another digest than that of this challenge's key authorization"
     )]
     OtherDigest,
+}
+
+/// The key of a certificate that a server shows for a challenge. It is read as [`check_challenge_certificate`] reads it, so
+/// that the handshake refuses nothing that the challenge would take.
+///
+/// # Errors
+/// [`CertificateError`].
+pub fn challenge_certificate_key(der: &[u8]) -> Result<Spki, CertificateError> {
+    Certificate::parse_with_any_serial(der).map(|certificate| certificate.spki().clone())
 }
 
 /// Checks that a certificate proves control of `name`, a host or an address: self-signed, with that one name and no

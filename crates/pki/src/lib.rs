@@ -61,7 +61,9 @@ pub mod time;
 pub use algorithm::AlgorithmError;
 pub use certificate::{Certificate, CertificateError, KeyUsage};
 pub use chain::{ChainError, verify_chain};
-pub use challenge::{ChallengeCertificateError, check_challenge_certificate};
+pub use challenge::{
+    ChallengeCertificateError, challenge_certificate_key, check_challenge_certificate,
+};
 pub use crl::{Crl, CrlError, CrlRequest, CrlWriter, RevocationReason, RevokedEntry};
 pub use csr::{Csr, CsrError};
 pub use der::DerError;

@@ -123,6 +123,16 @@ fn reverse_names_are_those_of_the_reverse_tree() {
     );
 }
 
+/// Apache draws 160 random bits for it, which need a 21st octet in every second case.
+#[tokio::test]
+async fn the_serial_number_of_the_certificate_shown_does_not_matter() {
+    for serial in [vec![0xa8; 20], vec![0x7f; 20], vec![0xff; 25]] {
+        let shown = right().but(|shown| shown.serial = serial);
+        let (outcome, _server) = prove(Answer::Show(shown)).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn a2_a_responder_that_speaks_tls_1_1_only_is_refused() {
     fails(

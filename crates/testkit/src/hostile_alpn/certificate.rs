@@ -2,7 +2,9 @@ use std::net::IpAddr;
 
 use chancery_acme::tls_alpn01_digest;
 use chancery_pki::San;
-use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair, OtherNameValue, SanType};
+use rcgen::{
+    CertificateParams, CustomExtension, Issuer, KeyPair, OtherNameValue, SanType, SerialNumber,
+};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 /// The extension of RFC 8737 §6.1.
@@ -19,6 +21,8 @@ pub struct ChallengeCertificate {
     pub identifiers: Vec<Identifier>,
     /// Whose signature it carries.
     pub signed_by: SignedBy,
+    /// The octets of its serial number.
+    pub serial: Vec<u8>,
 }
 
 /// One entry of subjectAltName.
@@ -66,6 +70,7 @@ impl ChallengeCertificate {
             names: vec![name],
             identifiers: vec![Identifier::of(key_authorization)],
             signed_by: SignedBy::Itself,
+            serial: vec![1],
         }
     }
 
@@ -79,6 +84,7 @@ impl ChallengeCertificate {
     /// The certificate with a fresh key.
     pub(super) fn make(&self) -> Made {
         let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(&self.serial));
         params.subject_alt_names = self.names.iter().map(AltName::to_rcgen).collect();
         params.custom_extensions = self.identifiers.iter().map(Identifier::to_rcgen).collect();
         let key = KeyPair::generate().expect("the library makes keys");
