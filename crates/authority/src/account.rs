@@ -9,7 +9,7 @@ use crate::audit::Actor;
 use crate::change::{Change, Need, Record};
 use crate::gateway::Gateway;
 use crate::id::AccountId;
-use crate::refusal::Refusal;
+use crate::refusal::{Denied, Refusal};
 
 /// Contacts kept per account.
 pub const CONTACTS_MAX: usize = 10;
@@ -203,16 +203,21 @@ impl Account {
         Change::account_updated(now, Actor::Account(self.id), self.version, next)
     }
 
-    /// The same account with another key (§7.3.5). Orders and authorizations stay as they are.
+    /// The same account with another key (§7.3.5). Orders and authorizations stay as they are. `signer` is the account as it
+    /// was when its key signed the request, and `old` that key.
     ///
     /// # Errors
-    /// [`Refusal::TooManyKeys`].
+    /// [`Denied::NotAllowed`] when the key has been replaced meanwhile, [`Refusal::TooManyKeys`].
     pub fn with_key(
         &self,
         now: UnixTime,
+        signer: &Self,
         old: &Thumbprint,
         new: NewKey,
     ) -> Result<Change, Refusal> {
+        if self.key_tag != signer.key_tag {
+            return Err(Denied::NotAllowed.into());
+        }
         let mut past = self.past_keys.clone().unwrap_or_default();
         if past.len() >= PAST_KEYS_MAX {
             return Err(Refusal::TooManyKeys { max: PAST_KEYS_MAX });
@@ -345,7 +350,7 @@ mod tests {
         };
         let old = Thumbprint([7; 32]);
         let change = account
-            .with_key(world.now, &old, new.clone())
+            .with_key(world.now, &account, &old, new.clone())
             .expect("done");
         let [
             Write {
@@ -363,7 +368,17 @@ mod tests {
             past_keys: Some(vec![PastKey([0; 32]); PAST_KEYS_MAX]),
             ..account
         };
-        let refused = full.with_key(world.now, &old, new);
+        let replaced = Account {
+            key_tag: KeyTag([9; 16]),
+            ..full.clone()
+        };
+        let refused = full.with_key(world.now, &replaced, &old, new.clone());
+        assert_eq!(
+            refused,
+            Err(Denied::NotAllowed.into()),
+            "its key is another by now"
+        );
+        let refused = full.with_key(world.now, &full, &old, new);
         let max = PAST_KEYS_MAX;
         assert_eq!(refused, Err(Refusal::TooManyKeys { max }));
     }

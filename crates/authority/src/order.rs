@@ -1,6 +1,7 @@
 //! Orders (RFC 8555 §7.1.3, §7.1.6, §7.4).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chancery_crypto::Digest32;
 use chancery_pki::{AskedValidity, San, Serial, UnixTime};
@@ -107,6 +108,7 @@ impl Replacing {
     /// RFC 9773 §5: the account's own, of at least one of the names, and nobody else is about to replace it.
     fn check(
         self,
+        now: UnixTime,
         account: AccountId,
         names: &BTreeSet<San>,
     ) -> Result<(Replaced, Certificate), Refusal> {
@@ -117,7 +119,10 @@ impl Replacing {
             let why = "it has none of the order's names";
             return Err(Refusal::NotReplaceable(why));
         }
-        if self.taken_by.is_some() {
+        if self
+            .taken_by
+            .is_some_and(|order| !order.came_to_nothing(now))
+        {
             let serial = self.certificate.serial;
             return Err(Refusal::AlreadyReplaced { serial });
         }
@@ -277,8 +282,8 @@ pub struct Replacing {
     pub names: BTreeSet<San>,
     /// How the client named it.
     pub cert_id: String,
-    /// The order that replaces it already, if that may still come to something.
-    pub taken_by: Option<OrderId>,
+    /// The last order that was placed to replace it, as stored.
+    pub taken_by: Option<Arc<Order>>,
 }
 
 /// What an order may rest on that was proven before.
@@ -328,7 +333,7 @@ impl Order {
         profile.check_asked(now, wanted.validity)?;
         let replaced = match wanted.replaces {
             None => None,
-            Some(replacing) => Some(replacing.check(account, &wanted.names)?),
+            Some(replacing) => Some(replacing.check(now, account, &wanted.names)?),
         };
         let id = OrderId(ids.next(now_millis));
         let mut made = Vec::new();
@@ -485,6 +490,16 @@ impl Order {
             "invalid"
         } else {
             self.state.name()
+        }
+    }
+
+    /// Whether nothing can come of it any more: it failed, was ended, or ran out.
+    #[must_use]
+    pub fn came_to_nothing(&self, now: UnixTime) -> bool {
+        match self.state {
+            OrderState::Pending | OrderState::Ready => self.is_expired(now),
+            OrderState::Processing { .. } | OrderState::Valid { .. } => false,
+            OrderState::Invalid { .. } | OrderState::Cancelled => true,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chancery_authority::account::{Account, KeyTag, NewKey, Registration};
 use chancery_authority::audit::Actor;
-use chancery_authority::order::{ORDER_LIFETIME_SECS, OrderState};
+use chancery_authority::order::ORDER_LIFETIME_SECS;
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
     AccountId, Action, Change, Object, OrderId, Outcome, Refusal, Subject, authorize,
@@ -130,12 +130,8 @@ impl Engine {
                 return Err(Refusal::KeyInUse { account: holder.id }.into());
             }
             let account = self.own_account(by.account.id).await?;
-            // Signed by a key that another change has replaced meanwhile.
-            if account.key_tag != by.account.key_tag {
-                return Err(Denied::NotAllowed.into());
-            }
             let jwk = new.to_json();
-            let change = account.with_key(self.now(), &old, NewKey { jwk, tag })?;
+            let change = account.with_key(self.now(), &by.account, &old, NewKey { jwk, tag })?;
             if self.apply(change).await? == Outcome::Applied {
                 return self.reload(account.id).await;
             }
@@ -174,9 +170,7 @@ impl Engine {
         let full = page.len() == usize::from(ORDERS_PER_PAGE);
         let next = page.last().filter(|_| full).map(|last| last.id);
         let now = self.now();
-        let shown = page
-            .iter()
-            .filter(|order| order.status_at(now) != "invalid");
+        let shown = page.iter().filter(|order| !order.came_to_nothing(now));
         Ok((shown.map(|order| order.id).collect(), next))
     }
 
@@ -198,8 +192,7 @@ impl Engine {
             };
             before = last.id;
             for order in &page {
-                let open = matches!(order.state, OrderState::Pending | OrderState::Ready);
-                if let (true, Ok(change)) = (open, order.cancel(self.now(), Actor::Account(by))) {
+                if let Ok(change) = order.cancel(self.now(), Actor::Account(by)) {
                     // Whatever moved it in between ended it as well.
                     let _ = self.apply(change).await?;
                 }

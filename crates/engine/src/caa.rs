@@ -34,10 +34,7 @@ impl Engine {
         if gateway.caa.identities.is_empty() {
             return Ok(());
         }
-        let mut authorizations = Vec::with_capacity(order.parts.len());
-        for part in &order.parts {
-            authorizations.extend(self.find_authorization(part.authorization).await?);
-        }
+        let authorizations = self.authorizations_of(order).await?;
         let url = self.account_urls.of(&gateway.name, order.account);
         let due = gateway.caa.due(self.now(), &authorizations, &url);
         let mut refused = Vec::new();

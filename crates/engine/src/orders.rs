@@ -67,7 +67,7 @@ impl Engine {
         let mut owner = Owner::from(account);
         for _ in 0..TRIES_MAX {
             let proven = self.proven_before(gateway, account.id, &wanted).await?;
-            let wanted = self.look_up(account, &wanted).await?;
+            let wanted = self.look_up(&wanted).await?;
             let created = {
                 let asking = self.asking(gateway, owner);
                 let mut ids = self.lock_ids();
@@ -118,10 +118,10 @@ impl Engine {
     }
 
     /// Adds what is stored of the certificate that is to be replaced.
-    async fn look_up(&self, account: &Account, wish: &OrderWish) -> Result<Wanted, EngineError> {
+    async fn look_up(&self, wish: &OrderWish) -> Result<Wanted, EngineError> {
         let replaces = match &wish.replaces {
             None => None,
-            Some(cert_id) => Some(self.replacing(account, cert_id).await?),
+            Some(cert_id) => Some(self.replacing(cert_id).await?),
         };
         Ok(Wanted {
             names: wish.names.clone(),
@@ -131,29 +131,20 @@ impl Engine {
         })
     }
 
-    async fn replacing(
-        &self,
-        account: &Account,
-        cert_id: &CertId,
-    ) -> Result<Replacing, EngineError> {
+    async fn replacing(&self, cert_id: &CertId) -> Result<Replacing, EngineError> {
         let found = self.certificate_by_cert_id(cert_id).await?;
         let unknown = Refusal::NotReplaceable("it is not one of this authority's");
         let certificate = found.ok_or(unknown)?;
-        if certificate.account != account.id {
-            return Err(Refusal::NotReplaceable("it is not this account's").into());
-        }
         let taken_by = match certificate.replaced_by {
             None => None,
             Some(order) => self.find_order(order).await?,
         };
-        let now = self.now();
-        let taken_by = taken_by.filter(|order| order.status_at(now) != "invalid");
         let parsed = Parsed::parse(&certificate.der)
             .map_err(|_| Refusal::NotReplaceable("it cannot be read"))?;
         Ok(Replacing {
             names: parsed.sans().iter().cloned().collect(),
             cert_id: cert_id.to_string(),
-            taken_by: taken_by.map(|order| order.id),
+            taken_by,
             certificate,
         })
     }
@@ -247,6 +238,18 @@ impl Engine {
         Err(EngineError::Contended)
     }
 
+    /// The authorizations that an order rests on, as they are now.
+    pub(crate) async fn authorizations_of(
+        &self,
+        order: &Order,
+    ) -> Result<Vec<Arc<Authorization>>, EngineError> {
+        let mut found = Vec::with_capacity(order.parts.len());
+        for part in &order.parts {
+            found.extend(self.find_authorization(part.authorization).await?);
+        }
+        Ok(found)
+    }
+
     pub(crate) async fn decide_claim(
         &self,
         owner: Owner,
@@ -256,10 +259,7 @@ impl Engine {
     ) -> Result<Decision, EngineError> {
         let gateway = self.gateway(&order.gateway)?;
         let profile = gateway.profile(Some(&order.profile))?;
-        let mut authorizations = Vec::with_capacity(order.parts.len());
-        for part in &order.parts {
-            authorizations.extend(self.find_authorization(part.authorization).await?);
-        }
+        let authorizations = self.authorizations_of(order).await?;
         let mut random = [0; 16];
         self.entropy.fill(&mut random);
         let (decision, _) = claim(&Finalize {

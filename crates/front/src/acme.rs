@@ -95,7 +95,7 @@ impl AcmeFront {
             (&Method::GET | &Method::HEAD, Resource::RenewalInfo(id)) => {
                 self.renewal_info(gateway, id).await
             }
-            (&Method::OPTIONS, _) => Ok(empty(http::StatusCode::NO_CONTENT)),
+            (&Method::OPTIONS, _) => Ok(cors::preflight()),
             (&Method::POST, resource) => {
                 let accepts = match resource {
                     Resource::NewAccount => Accepts::NewKey,

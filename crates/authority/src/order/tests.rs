@@ -453,11 +453,11 @@ fn a_validity_may_be_narrowed_and_never_widened() {
 fn an_order_replaces_a_certificate_of_its_own_account_once() {
     let mut world = World::new(1);
     let first = world.issue(AccountId(1), wanted(&["a.test", "b.test"]));
-    let replacing = |certificate: Certificate, taken_by| Replacing {
+    let replacing = |certificate: Certificate, taken_by: Option<&Order>| Replacing {
         names: wanted(&["a.test", "b.test"]),
         cert_id: "a.b".to_owned(),
         certificate,
-        taken_by,
+        taken_by: taken_by.cloned().map(Arc::new),
     };
     let mut place = |replaces: Replacing, names: &[&str]| {
         let wanted = Wanted {
@@ -489,12 +489,21 @@ fn an_order_replaces_a_certificate_of_its_own_account_once() {
         matches!(refused, Err(Refusal::NotReplaceable(_))),
         "{refused:?}"
     );
-    let taken = replacing(first.certificate.clone(), Some(order.id));
+    let taken = replacing(first.certificate.clone(), Some(&order));
     let serial = first.certificate.serial;
     assert_eq!(
         place(taken, &["a.test"]).map(drop),
         Err(Refusal::AlreadyReplaced { serial })
     );
+    // What came to nothing has replaced nothing.
+    let mut ended = order.clone();
+    ended.state = OrderState::Cancelled;
+    let mut late = order;
+    late.expires = BEGINNING;
+    for over in [&ended, &late] {
+        let free = replacing(first.certificate.clone(), Some(over));
+        assert!(place(free, &["a.test"]).is_ok(), "{:?}", over.state);
+    }
     let mut anothers = first.certificate.clone();
     anothers.account = AccountId(2);
     let refused = place(replacing(anothers, None), &["a.test"]).map(drop);

@@ -7,22 +7,26 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue,
 };
 
+use crate::answer::empty;
 use crate::listener::Answer;
 
-/// Lets scripts of any origin read the answer and the headers that the protocol needs. The answer to a preflight says what
-/// they may send too.
+/// The answer to a preflight: what scripts may send.
+pub(crate) fn preflight() -> Answer {
+    let mut answer = empty(StatusCode::NO_CONTENT);
+    let headers = answer.headers_mut();
+    let methods = HeaderValue::from_static("GET, HEAD, POST");
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+    let sent = HeaderValue::from_static("Content-Type");
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, sent);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    answer
+}
+
+/// Lets scripts of any origin read the answer and the headers that the protocol needs.
 pub(crate) fn allow_everyone(answer: &mut Answer) {
     const EXPOSED: HeaderValue =
         HeaderValue::from_static("Link, Location, Replay-Nonce, Retry-After");
-    let preflight = answer.status() == StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    if preflight {
-        let methods = HeaderValue::from_static("GET, HEAD, POST");
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-        let sent = HeaderValue::from_static("Content-Type");
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, sent);
-        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
-    }
 }

@@ -1,9 +1,12 @@
 //! Where a person agrees to terms that have changed (RFC 8555 §7.3.3): the one page of the gateway. Its URL holds the
 //! account's unguessable word and is told only to that account, so whoever opens it was sent there.
 
+use std::sync::Arc;
+
+use chancery_authority::Refusal;
 use chancery_authority::gateway::Gateway;
 use chancery_authority::refusal::Denied;
-use chancery_authority::{AccountId, Refusal};
+use chancery_engine::LiveAccount;
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
@@ -25,39 +28,35 @@ impl AcmeFront {
         gateway: &Gateway,
         word: &str,
     ) -> Result<Answer, Failure> {
-        let account = self.account_of(gateway, word).await?;
-        let text = match &gateway.terms_of_service {
-            Some(url) if account.1.as_ref() != Some(url) => format!(
+        let live = self.account_of(gateway, word).await?;
+        let text = match live.account.check_terms(gateway) {
+            Err(Refusal::TermsChanged { url, .. }) => format!(
                 "<p>The terms of service of this certificate authority have changed. Read <a href=\"{0}\" rel=\"noreferrer\">{0}</a>.</p>\
                  <form method=\"post\"><button>I agree, for this account</button></form>",
-                escaped(url)
+                escaped(&url)
             ),
-            Some(_) | None => "<p>This account has agreed to the terms of service as they are. Nothing is left to do here.</p>".to_owned(),
+            Ok(()) | Err(_) => "<p>This account has agreed to the terms of service as they are. Nothing is left to do here.</p>".to_owned(),
         };
         Ok(page(&text))
     }
 
     pub(crate) async fn agree(&self, gateway: &Gateway, word: &str) -> Result<Answer, Failure> {
-        let account = self.account_of(gateway, word).await?;
-        self.engine.agree_to_terms(account.0).await?;
+        let live = self.account_of(gateway, word).await?;
+        self.engine.agree_to_terms(live.account.id).await?;
         Ok(page(
             "<p>Thank you. Orders of this account are accepted again; start your client once more.</p>",
         ))
     }
 
-    /// The account that the word names, and the terms that it agreed to.
-    async fn account_of(
-        &self,
-        gateway: &Gateway,
-        word: &str,
-    ) -> Result<(AccountId, Option<String>), Failure> {
+    /// The account that the word names.
+    async fn account_of(&self, gateway: &Gateway, word: &str) -> Result<Arc<LiveAccount>, Failure> {
         let nobody = || Failure::from(Refusal::from(Denied::NotYours));
         let id = self.urls.read(word).ok_or_else(nobody)?;
         let live = self.engine.account(id).await?.ok_or_else(nobody)?;
         if live.account.gateway != gateway.name || !live.is_active() {
             return Err(nobody());
         }
-        Ok((id, live.account.terms_agreed.clone()))
+        Ok(live)
     }
 }
 
