@@ -1,5 +1,6 @@
 //! Where a person agrees to terms that have changed (RFC 8555 §7.3.3): the one page of the gateway. Its URL holds the
-//! account's unguessable word and is told only to that account, so whoever opens it was sent there.
+//! word of its own that nobody can make of the account's URL, and is told only to that account: whoever opens it was
+//! sent there.
 
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ impl AcmeFront {
     /// The account that the word names.
     async fn account_of(&self, gateway: &Gateway, word: &str) -> Result<Arc<LiveAccount>, Failure> {
         let nobody = || Failure::from(Refusal::from(Denied::NotYours));
-        let id = self.urls.read(word).ok_or_else(nobody)?;
+        let id = self.urls.read_terms(word).ok_or_else(nobody)?;
         let live = self.engine.account(id).await?.ok_or_else(nobody)?;
         if live.account.gateway != gateway.name || !live.is_active() {
             return Err(nobody());

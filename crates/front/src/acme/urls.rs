@@ -5,6 +5,9 @@ use chancery_authority::urls::record_url;
 use chancery_authority::{AccountId, AuthorizationId, CertificateId, IdCipher, OrderId, RecordId};
 use chancery_jose::{b64, unb64};
 
+/// Sets the word of an account's page of terms apart from that of the account itself, which is part 0.
+const TERMS_PART: u8 = 1;
+
 /// Makes and reads URLs.
 #[derive(Debug)]
 pub struct Urls {
@@ -50,9 +53,18 @@ impl Urls {
         format!("{}/{word}", self.orders(gateway, id))
     }
 
-    /// Where a person agrees to terms for an account.
+    /// Where a person agrees to terms for an account. Its word is another than that of the account's URL, which CAA records
+    /// may tell to everybody.
     pub(crate) fn terms(&self, gateway: &Gateway, id: AccountId) -> String {
-        self.of(gateway, "terms", id, 0)
+        self.of(gateway, "terms", id, TERMS_PART)
+    }
+
+    /// The account that a word of [`Urls::terms`] names.
+    pub(crate) fn read_terms(&self, word: &str) -> Option<AccountId> {
+        match self.open(word)? {
+            (id, TERMS_PART) => Some(id),
+            _ => None,
+        }
     }
 
     pub(crate) fn order(&self, gateway: &Gateway, id: OrderId) -> String {

@@ -118,6 +118,11 @@ fn orders_wait_until_changed_terms_are_agreed_to() {
         !http.get(&page).text().contains("<form"),
         "nothing is left to agree to"
     );
+    // The account's own URL may stand in CAA records for everybody to read; the page cannot be made of it.
+    let (_, word) = account.url.rsplit_once('/').expect("a path");
+    let (above, _) = page.rsplit_once('/').expect("a path");
+    let guessed = http.get(&format!("{above}/{word}"));
+    assert_eq!(guessed.in_short(), "403 unauthorized");
     let nobody = format!("{}x", &page[..page.len() - 1]);
     assert_eq!(http.get(&nobody).in_short(), "403 unauthorized");
 }
