@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chancery_acme::dns01_value;
+use chancery_acme::{CertId, dns01_value};
 use chancery_crypto::PrivateKey;
 use chancery_jose::b64;
 use chancery_pki::{Certificate, Crl, San, csr, pem};
@@ -372,6 +372,20 @@ impl Issued {
     #[must_use]
     pub fn serial(&self) -> String {
         self.leaf().serial().to_hex()
+    }
+
+    /// What names it in renewal information (RFC 9773 §4.1).
+    ///
+    /// # Panics
+    /// When it has no authority key identifier.
+    #[must_use]
+    pub fn cert_id(&self) -> String {
+        let leaf = self.leaf();
+        let id = CertId {
+            authority_key_id: leaf.authority_key_id().expect("it has one").to_vec(),
+            serial: leaf.serial().as_bytes().to_vec(),
+        };
+        id.to_string()
     }
 
     /// The CRL that the certificate points to, as it is published now.

@@ -18,6 +18,7 @@
 mod authority;
 mod calm;
 pub mod conform;
+mod external_account;
 mod flow;
 pub mod hooks;
 mod http_client;
@@ -29,16 +30,19 @@ mod program;
 mod raw;
 mod setup;
 mod site;
+mod tls_host;
 mod wait;
 mod webroot;
 
 pub use authority::{Authority, sentences};
 pub use calm::Calm;
+pub use external_account::ExternalAccount;
 pub use flow::{Issued, Lost, Order, csr_for};
 pub use http_client::{Http, Reply, Version};
 pub use program::{chancery, script, skip};
 pub use raw::{Account, Client, new_key};
 pub use setup::Setup;
 pub use site::Site;
+pub use tls_host::TlsHost;
 pub use wait::{eventually, runtime};
 pub use webroot::Webroot;

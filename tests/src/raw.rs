@@ -7,7 +7,7 @@ use chancery_jose::{Jwk, MEDIA_TYPE, SignWith, sign};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::{Http, Reply, Site};
+use crate::{ExternalAccount, Http, Reply, Site};
 
 /// A connection to one authority, with the nonces that its answers brought.
 #[derive(Debug)]
@@ -157,15 +157,40 @@ impl Client {
         self.register_with(new_key())
     }
 
+    /// Asks for an account for a key, with an external account binding if one is given.
+    #[must_use]
+    pub fn ask_account(&self, key: &PrivateKey, binding: Option<Value>) -> Reply {
+        let url = self.url("newAccount");
+        let mut asked = json!({ "termsOfServiceAgreed": true });
+        if let Some(binding) = binding {
+            asked["externalAccountBinding"] = binding;
+        }
+        self.post(&url, self.sign(key, SignWith::Jwk, &url, Some(&asked)))
+    }
+
+    /// Makes an account that is bound to one elsewhere.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn register_bound(&self, to: &ExternalAccount) -> Account<'_> {
+        let key = new_key();
+        let reply = self.ask_account(&key, Some(to.vouch(&key, &self.url("newAccount"))));
+        assert_eq!(reply.status, 201, "an account is made: {}", reply.text());
+        Account {
+            client: self,
+            url: reply.header("location").to_owned(),
+            key,
+        }
+    }
+
     /// Makes an account, or finds that of the key.
     ///
     /// # Panics
     /// When the server refuses.
     #[must_use]
     pub fn register_with(&self, key: PrivateKey) -> Account<'_> {
-        let url = self.url("newAccount");
-        let asked = json!({ "termsOfServiceAgreed": true });
-        let reply = self.post(&url, self.sign(&key, SignWith::Jwk, &url, Some(&asked)));
+        let reply = self.ask_account(&key, None);
         assert!(
             matches!(reply.status, 200 | 201),
             "an account is made: {}",

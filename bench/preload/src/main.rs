@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chancery_authority::account::Owner;
 use chancery_authority::caa::CaaRules;
-use chancery_authority::gateway::{Gateway, NameRules, Offer};
+use chancery_authority::gateway::{BindingRule, Gateway, NameRules, Offer};
 use chancery_authority::issuance::{Finalize, KeyUse, claim, record};
 use chancery_authority::issuer::LiveIssuer;
 use chancery_authority::order::Order;
@@ -107,6 +107,7 @@ impl World {
             terms_of_service: None,
             names: NameRules::any(),
             pre_authorization: Offer::NotMade,
+            binding_rule: BindingRule::Accepted,
             reuse: Offer::NotMade,
             caa: CaaRules::default(),
         };
@@ -143,8 +144,8 @@ impl World {
             owner: Owner::AUTHORITY,
             csr: &self.csr,
             key_use: KeyUse::NotOf(Vec::new()),
-            profile,
-            caa: &self.gateway.caa,
+            gateway: &self.gateway,
+            binding: None,
             issuer: &self.issuer,
             random,
         })?;

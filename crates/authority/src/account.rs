@@ -6,9 +6,10 @@ use chancery_pki::UnixTime;
 use minicbor::{Decode, Encode};
 
 use crate::audit::Actor;
+use crate::binding::Shown;
 use crate::change::{Change, Need, Record};
-use crate::gateway::Gateway;
-use crate::id::AccountId;
+use crate::gateway::{BindingRule, Gateway};
+use crate::id::{AccountId, BindingId};
 use crate::refusal::{Denied, Refusal};
 
 /// Contacts kept per account.
@@ -75,6 +76,20 @@ pub struct Account {
     /// Thumbprints of the keys it had before, oldest first: what was proven under one of them stays recognisable.
     #[n(9)]
     pub past_keys: Option<Vec<PastKey>>,
+    /// What it is bound to, if it is.
+    #[n(10)]
+    pub bound: Option<Bound>,
+}
+
+/// How an account is bound to one elsewhere (§7.3.4).
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Bound {
+    /// The binding.
+    #[n(0)]
+    pub binding: BindingId,
+    /// The message that proved it, as the client wrote it.
+    #[n(1)]
+    pub jws: String,
 }
 
 /// A key that an account had, by its thumbprint.
@@ -103,6 +118,7 @@ pub struct Owner {
     pub(crate) id: AccountId,
     pub(crate) status: AccountStatus,
     version: Option<u32>,
+    binding: Option<BindingId>,
 }
 
 impl Owner {
@@ -111,6 +127,7 @@ impl Owner {
         id: AccountId::AUTHORITY,
         status: AccountStatus::Valid,
         version: None,
+        binding: None,
     };
 
     /// An account in good standing of which nothing is stored: for worlds without accounts.
@@ -121,12 +138,26 @@ impl Owner {
             id,
             status,
             version: None,
+            binding: None,
         }
     }
 
-    pub(crate) fn need(self) -> Option<Need> {
+    /// The same, bound to an account elsewhere.
+    #[cfg(any(test, feature = "world"))]
+    #[must_use]
+    pub fn bound_to(self, binding: BindingId) -> Self {
+        Self {
+            binding: Some(binding),
+            ..self
+        }
+    }
+
+    /// What must still hold of it when something is done for it.
+    pub(crate) fn needs(self) -> impl Iterator<Item = Need> {
         let id = self.id;
-        self.version.map(|version| Need::Account { id, version })
+        let account = self.version.map(|version| Need::Account { id, version });
+        let binding = self.binding.map(Need::BindingHolds);
+        account.into_iter().chain(binding)
     }
 }
 
@@ -136,17 +167,20 @@ impl From<&Account> for Owner {
             id: account.id,
             status: account.status,
             version: Some(account.version),
+            binding: account.bound.as_ref().map(|bound| bound.binding),
         }
     }
 }
 
 /// What a client says of a new account, checked by the gateway for form.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Registration {
     /// Checked contact URLs.
     pub contact: Vec<String>,
     /// Whether the client says that it agrees to the terms.
     pub terms_agreed: TermsAgreement,
+    /// The external account binding that it showed.
+    pub shown: Option<Shown>,
 }
 
 /// Whether the client agrees to the gateway's terms.
@@ -163,7 +197,7 @@ impl Account {
     /// A new account for a proven key.
     ///
     /// # Errors
-    /// [`Refusal::TermsNotAgreed`].
+    /// [`Refusal::TermsNotAgreed`], [`Refusal::BindingRequired`], [`Refusal::Binding`].
     pub fn create(
         now: UnixTime,
         id: AccountId,
@@ -177,6 +211,18 @@ impl Account {
         {
             return Err(Refusal::TermsNotAgreed { url: url.clone() });
         }
+        let (bound, counted) = match (registration.shown, gateway.binding_rule) {
+            (None, BindingRule::Required) => return Err(Refusal::BindingRequired),
+            (None, BindingRule::Accepted) => (None, None),
+            (Some(shown), BindingRule::Required | BindingRule::Accepted) => {
+                let next = shown.binding.with_account(now, gateway)?;
+                let (binding, jws) = (shown.binding.id, shown.jws);
+                (
+                    Some(Bound { binding, jws }),
+                    Some((shown.binding.version, next)),
+                )
+            }
+        };
         let account = Self {
             id,
             version: 1,
@@ -188,8 +234,9 @@ impl Account {
             created: now,
             terms_agreed: gateway.terms_of_service.clone(),
             past_keys: None,
+            bound,
         };
-        Ok(Change::account_created(now, account))
+        Ok(Change::account_created(now, account, counted))
     }
 
     /// The same account with other contacts.

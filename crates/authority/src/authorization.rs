@@ -229,9 +229,7 @@ impl Authorization {
         if matches!(identifier, San::Wildcard(_)) {
             return Err(Refusal::WildcardNotAlone);
         }
-        if let Err(why) = gateway.names.check(&identifier) {
-            return Err(Refusal::RejectedNames(vec![(identifier, why)]));
-        }
+        gateway.names.check_all([&identifier])?;
         let made = Self {
             id: AuthorizationId(ids.next(asking.now_millis)),
             version: 1,

@@ -10,9 +10,10 @@ use minicbor::{Decode, Encode};
 use crate::account::{Account, KeyTag, Owner};
 use crate::audit::{Actor, AuditRecord};
 use crate::authorization::Authorization;
+use crate::binding::Binding;
 use crate::certificate::Certificate;
 use crate::crl::CrlState;
-use crate::id::{AccountId, CertificateId, OrderId};
+use crate::id::{AccountId, BindingId, CertificateId, OrderId};
 use crate::issuer::Issuer;
 use crate::order::Order;
 use crate::setting::Setting;
@@ -84,6 +85,12 @@ pub enum ChangeKind {
     /// CAA was asked about again for a name, and permits it still.
     #[n(20)]
     CaaRechecked,
+    /// An operator made an external account binding.
+    #[n(21)]
+    BindingCreated,
+    /// An operator took one back.
+    #[n(22)]
+    BindingWithdrawn,
 }
 
 /// A stored record.
@@ -103,6 +110,8 @@ pub enum Record {
     Crl(CrlState),
     /// A value of the installation.
     Setting(Setting),
+    /// An external account binding.
+    Binding(Binding),
 }
 
 /// What must hold of the stored record for a write to happen.
@@ -135,6 +144,8 @@ pub enum Need {
     },
     /// No account has this key.
     NoAccountWith(KeyTag),
+    /// This external account binding was not withdrawn.
+    BindingHolds(BindingId),
 }
 
 /// A change that happens whole or not at all.
@@ -228,15 +239,41 @@ impl Change {
         )
     }
 
-    pub(crate) fn account_created(now: UnixTime, account: Account) -> Self {
-        let id = account.id.0;
-        Self::new(
-            now,
-            Actor::NewKey,
-            ChangeKind::AccountCreated,
-            id,
-            vec![absent(account)],
-        )
+    /// `binding` is what it rests on, with the version that this replaces: it counts its accounts.
+    pub(crate) fn account_created(
+        now: UnixTime,
+        account: Account,
+        binding: Option<(u32, Binding)>,
+    ) -> Self {
+        let (id, kind) = (account.id.0, ChangeKind::AccountCreated);
+        let note = binding
+            .as_ref()
+            .map(|(_, it)| format!("by binding {}", it.id));
+        let mut writes = vec![absent(account)];
+        writes.extend(binding.map(|(from, next)| replacing(from, next)));
+        let change = Self::new(now, Actor::NewKey, kind, id, writes);
+        match note {
+            None => change,
+            Some(note) => change.noting(note),
+        }
+    }
+
+    pub(crate) fn binding_created(now: UnixTime, operator: u32, binding: Binding) -> Self {
+        let (id, note) = (binding.id.0, binding.gateway.clone());
+        let kind = ChangeKind::BindingCreated;
+        let writes = vec![absent(binding)];
+        Self::new(now, Actor::Operator(operator), kind, id, writes).noting(note)
+    }
+
+    pub(crate) fn binding_withdrawn(
+        now: UnixTime,
+        operator: u32,
+        from: u32,
+        next: Binding,
+    ) -> Self {
+        let (id, kind) = (next.id.0, ChangeKind::BindingWithdrawn);
+        let writes = vec![replacing(from, next)];
+        Self::new(now, Actor::Operator(operator), kind, id, writes)
     }
 
     pub(crate) fn account_updated(now: UnixTime, actor: Actor, from: u32, next: Account) -> Self {
@@ -271,13 +308,13 @@ impl Change {
         writes.push(absent(order));
         writes.extend(authorizations.into_iter().map(absent));
         writes.extend(replaced.map(|(from, next)| replacing(from, next)));
-        Self::new(now, actor, ChangeKind::OrderCreated, id, writes).needing(owner.need())
+        Self::new(now, actor, ChangeKind::OrderCreated, id, writes).needing(owner.needs())
     }
 
     pub(crate) fn authorization_created(now: UnixTime, owner: Owner, made: Authorization) -> Self {
         let (id, actor) = (made.id.0, Actor::Account(made.account));
         let kind = ChangeKind::AuthorizationCreated;
-        Self::new(now, actor, kind, id, vec![absent(made)]).needing(owner.need())
+        Self::new(now, actor, kind, id, vec![absent(made)]).needing(owner.needs())
     }
 
     pub(crate) fn authorization_moved(
@@ -307,20 +344,16 @@ impl Change {
     pub(crate) fn order_claimed(
         now: UnixTime,
         needs: impl IntoIterator<Item = Need>,
-        from: u32,
-        next: Order,
+        (from, next): (u32, Order),
+        counted: Option<(u32, Binding)>,
         note: String,
     ) -> Self {
         let (id, actor) = (next.id.0, Actor::Account(next.account));
-        Self::new(
-            now,
-            actor,
-            ChangeKind::OrderClaimed,
-            id,
-            vec![replacing(from, next)],
-        )
-        .needing(needs)
-        .noting(note)
+        let mut writes = vec![replacing(from, next)];
+        writes.extend(counted.map(|(from, next)| replacing(from, next)));
+        Self::new(now, actor, ChangeKind::OrderClaimed, id, writes)
+            .needing(needs)
+            .noting(note)
     }
 
     pub(crate) fn claim_voided(now: UnixTime, from: u32, next: Order, why: &str) -> Self {

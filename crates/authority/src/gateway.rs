@@ -7,6 +7,7 @@ use chancery_acme::ChallengeKind;
 use chancery_pki::{DnsName, Profile, San};
 
 use crate::address_range::AddressRange;
+use crate::binding::Binding;
 use crate::caa::CaaRules;
 use crate::refusal::{NameRefusal, Refusal};
 
@@ -32,6 +33,18 @@ pub struct Gateway {
     pub pre_authorization: Offer,
     /// Whether what was proven for one order serves later ones of the account.
     pub reuse: Offer,
+    /// Who may have an account.
+    pub binding_rule: BindingRule,
+}
+
+/// Who may have an account at a gateway (§7.3.4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BindingRule {
+    /// Who shows a binding that an operator made; others may not, nor may accounts from before that rule order.
+    Required,
+    /// Anybody; a binding that is shown narrows what the account may ask for.
+    #[default]
+    Accepted,
 }
 
 /// Whether a gateway offers something that it need not offer.
@@ -54,6 +67,8 @@ pub struct NameRules {
     pub allow: Vec<NamePattern>,
     /// Patterns that refuse, whatever is allowed.
     pub deny: Vec<NamePattern>,
+    /// What the account's binding is for, where it has one: a name must be allowed by both.
+    pub scope: Option<Vec<NamePattern>>,
 }
 
 /// One pattern of a name rule.
@@ -125,7 +140,21 @@ impl NameRules {
         Self {
             allow: vec![NamePattern::Any],
             deny: Vec::new(),
+            scope: None,
         }
+    }
+
+    /// Says which of the names are refused, and why.
+    ///
+    /// # Errors
+    /// [`Refusal::RejectedNames`].
+    pub fn check_all<'a>(&self, names: impl IntoIterator<Item = &'a San>) -> Result<(), Refusal> {
+        let refused = |name: &'a San| Some((name.clone(), self.check(name).err()?));
+        let rejected: Vec<_> = names.into_iter().filter_map(refused).collect();
+        if rejected.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::RejectedNames(rejected))
     }
 
     /// Says why `name` is refused.
@@ -144,11 +173,30 @@ impl NameRules {
         if !self.allow.iter().any(|pattern| pattern.matches(name)) {
             return Err(NameRefusal::NotAllowed);
         }
+        let outside = |scope: &Vec<NamePattern>| !scope.iter().any(|it| it.matches(name));
+        if self.scope.as_ref().is_some_and(outside) {
+            return Err(NameRefusal::OutsideBinding);
+        }
         Ok(())
     }
 }
 
 impl Gateway {
+    /// The gateway as the accounts of a binding see it: what both allow.
+    #[must_use]
+    pub fn within(&self, binding: &Binding) -> Self {
+        let scope = &binding.scope;
+        let mut narrow = self.clone();
+        narrow.names.scope = Some(scope.patterns());
+        if let Some(only) = &scope.profiles {
+            narrow.profiles.retain(|it| only.contains(&it.name));
+        }
+        if let Some(only) = &scope.challenges {
+            narrow.challenges.retain(|it| only.contains(it));
+        }
+        narrow
+    }
+
     /// The one table of identifier kind × challenge (failures A10): every use of it goes through here.
     #[must_use]
     pub fn methods_for(&self, name: &San) -> Vec<ChallengeKind> {
@@ -201,6 +249,7 @@ mod tests {
         NameRules {
             allow: parse(allow),
             deny: parse(deny),
+            scope: None,
         }
     }
 
@@ -282,6 +331,7 @@ mod tests {
             terms_of_service: None,
             names: NameRules::any(),
             pre_authorization: Offer::NotMade,
+            binding_rule: BindingRule::Accepted,
             reuse: Offer::NotMade,
             caa: CaaRules::default(),
         };

@@ -42,6 +42,8 @@ record_ids! {
     AuthorizationId = 3;
     /// A certificate. The certificate that an order delivers has the order's number, so a second one cannot exist.
     CertificateId = 4;
+    /// A binding to an account elsewhere.
+    BindingId = 5;
 }
 
 /// An issuer: a small number given at creation and used in URLs as it is.

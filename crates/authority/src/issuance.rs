@@ -13,10 +13,11 @@ use chancery_pki::{Csr, KeyClass, LeafRequest, Linted, Profile, San, Serial, Tbs
 
 use crate::account::{AccountStatus, KeyTag, Owner};
 use crate::authorization::Authorization;
-use crate::caa::CaaRules;
+use crate::binding::Binding;
 use crate::certificate::{Certificate, CertificateStatus};
 use crate::change::{Change, Need};
 use crate::effect::{Decision, Effect};
+use crate::gateway::Gateway;
 use crate::id::{AccountId, CertificateId, OrderId};
 use crate::issuer::LiveIssuer;
 use crate::order::{Claim, Order, OrderEvent, OrderState};
@@ -37,10 +38,10 @@ pub struct Finalize<'a> {
     pub csr: &'a Csr,
     /// Whether the CSR's key belongs to an account.
     pub key_use: KeyUse,
-    /// The order's profile, as configured now.
-    pub profile: &'a Profile,
-    /// The gateway's rules about CAA, as configured now.
-    pub caa: &'a CaaRules,
+    /// The order's gateway, as it is configured now and as its account sees it.
+    pub gateway: &'a Gateway,
+    /// What its account is bound to.
+    pub binding: Option<&'a Binding>,
     /// Who will sign.
     pub issuer: &'a LiveIssuer,
     /// Fresh randomness for the serial.
@@ -149,7 +150,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
         now,
         order,
         csr,
-        profile,
+        gateway,
         issuer,
         ..
     } = finalize;
@@ -165,9 +166,15 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
             needed: "ready",
         });
     }
-    check_csr(finalize)?;
+    let profile = gateway.profile(Some(&order.profile))?;
+    // The authority's own names stand in its configuration, not in the rules for clients.
+    if order.account != AccountId::AUTHORITY {
+        gateway.names.check_all(&order.names)?;
+    }
+    check_csr(finalize, profile)?;
     check_evidence(*now, order, finalize.authorizations)?;
-    finalize.caa.check(*now, order, finalize.authorizations)?;
+    gateway.caa.check(*now, order, finalize.authorizations)?;
+    let counted = counted_by_binding(order, finalize.binding)?;
     let serial = Serial::new(*now, finalize.random);
     let shard = shard_of(&serial, issuer.record.crl_shards);
     let tbs = tbs::leaf(&LeafRequest {
@@ -203,14 +210,31 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     let change = Change::order_claimed(
         *now,
         needs(finalize),
-        order.version,
-        next.clone(),
+        (order.version, next.clone()),
+        counted,
         serial.to_hex(),
     );
     Ok((
         Decision::new(change, vec![Effect::Sign(Box::new(permit))]),
         next,
     ))
+}
+
+/// The account's binding, with the version it had, if this certificate is one that it counts. Renewals are not: they take
+/// another's place.
+fn counted_by_binding(
+    order: &Order,
+    binding: Option<&Binding>,
+) -> Result<Option<(u32, Binding)>, Refusal> {
+    let Some(binding) = binding else {
+        return Ok(None);
+    };
+    binding.check_holds()?;
+    if order.replaces.is_some() {
+        return Ok(None);
+    }
+    let next = binding.with_certificate()?;
+    Ok(next.map(|next| (binding.version, next)))
 }
 
 /// What the claim was decided on, beside the order: the account as it was, and that no account has the key.
@@ -220,7 +244,7 @@ fn needs(finalize: &Finalize<'_>) -> Vec<Need> {
         KeyUse::NotOf(tags) => tags,
     };
     let free = free.iter().copied().map(Need::NoAccountWith);
-    finalize.owner.need().into_iter().chain(free).collect()
+    finalize.owner.needs().chain(free).collect()
 }
 
 /// The signature arrived: the certificate and the valid order, as one change.
@@ -295,8 +319,8 @@ fn lint(tbs: Tbs, profile: &Profile, issuer: &LiveIssuer) -> Result<Linted, Refu
     })
 }
 
-fn check_csr(finalize: &Finalize<'_>) -> Result<(), Refusal> {
-    let (order, csr, profile) = (finalize.order, finalize.csr, finalize.profile);
+fn check_csr(finalize: &Finalize<'_>, profile: &Profile) -> Result<(), Refusal> {
+    let (order, csr) = (finalize.order, finalize.csr);
     let extra: Vec<San> = csr.names().difference(&order.names).cloned().collect();
     if !extra.is_empty() {
         return Err(CsrRefusal::ExtraNames(extra).into());

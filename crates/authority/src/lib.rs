@@ -10,6 +10,7 @@
 //!   a signature, [`issuance::record`] ends it;
 //! - [`change::Change`]: its constructors are everything that can happen to stored data;
 //! - [`authorize()`]: who may do what;
+//! - [`binding`]: who may have an account at a gateway, and what that account may ask for;
 //! - [`store::Store`]: the one port, which `chancery-store` implements.
 //!
 //! A new kind of challenge is a variant of `ChallengeKind`, a row in [`gateway::Gateway::methods_for`] and a file in the
@@ -25,6 +26,7 @@ mod asking;
 pub mod audit;
 pub mod authorization;
 mod authorize;
+pub mod binding;
 pub mod caa;
 pub mod certificate;
 pub mod change;
@@ -54,7 +56,8 @@ pub use authorize::{Action, Object, Subject, authorize};
 pub use change::{Change, ChangeKind, Expect, Need, Outcome, Record, Write};
 pub use effect::{Decision, Effect};
 pub use id::{
-    AccountId, AuthorizationId, CertificateId, IdCipher, IdSource, IssuerId, OrderId, RecordId,
+    AccountId, AuthorizationId, BindingId, CertificateId, IdCipher, IdSource, IssuerId, OrderId,
+    RecordId,
 };
 pub use refusal::Refusal;
 pub use store::{Store, StoreError};

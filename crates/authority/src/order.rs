@@ -316,20 +316,7 @@ impl Order {
         if count == 0 || count > max {
             return Err(Refusal::NameCount { count, max });
         }
-        let rejected: Vec<_> = wanted
-            .names
-            .iter()
-            .filter_map(|name| {
-                gateway
-                    .names
-                    .check(name)
-                    .err()
-                    .map(|why| (name.clone(), why))
-            })
-            .collect();
-        if !rejected.is_empty() {
-            return Err(Refusal::RejectedNames(rejected));
-        }
+        gateway.names.check_all(&wanted.names)?;
         profile.check_asked(now, wanted.validity)?;
         let replaced = match wanted.replaces {
             None => None,

@@ -39,6 +39,18 @@ pub enum Refusal {
         /// How many are remembered.
         max: usize,
     },
+    /// The gateway is for accounts with an external account binding only (§7.3.4).
+    #[error(
+        "this gateway is for accounts that are bound to an account here; ask the operator for a key identifier and a \
+         MAC key, and create an account with them"
+    )]
+    BindingRequired,
+    /// The binding does not make this account, or does not let it order.
+    #[error("{0}")]
+    Binding(#[from] BindingRefusal),
+    /// A binding cannot be made as it was wished for.
+    #[error("{0}")]
+    Scope(#[from] ScopeFault),
     /// The subject may not do this to this object, or the object does not exist for it.
     #[error("{0}")]
     Denied(#[from] Denied),
@@ -162,6 +174,58 @@ pub enum CsrRefusal {
     },
 }
 
+/// Why an external account binding is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BindingRefusal {
+    /// It was not shown to be in the client's hands: an unknown key identifier, another secret, another account's key, or
+    /// another gateway's binding. All are told alike, so that nobody learns which identifiers exist.
+    #[error(
+        "the external account binding does not verify: its key identifier is not known here, or its MAC key is another"
+    )]
+    Unproven,
+    /// It has made all its accounts.
+    #[error("this external account binding has been used already; ask the operator for another")]
+    Spent,
+    /// Its time is over.
+    #[error("this external account binding has expired; ask the operator for another")]
+    Expired,
+    /// An operator took it back.
+    #[error("the external account binding of this account has been revoked by the operator")]
+    Withdrawn,
+    /// Its accounts have got all the certificates that they may get.
+    #[error(
+        "the external account binding of this account allows no further certificate; renewals that name what they \
+         replace (RFC 9773) are not counted"
+    )]
+    CertificatesUsedUp,
+}
+
+/// Why a binding cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeFault {
+    /// What should be a name pattern is none.
+    #[error("{0}")]
+    Name(String),
+    /// The gateway does not have this profile.
+    #[error("the gateway has no profile {0:?}")]
+    Profile(String),
+    /// The gateway does not offer this challenge.
+    #[error("the gateway does not offer the challenge {0}")]
+    Challenge(&'static str),
+    /// A list is longer than anybody needs.
+    #[error("a list has more than {max} entries")]
+    TooLong {
+        /// How many it may have.
+        max: usize,
+    },
+    /// The note is no line of text.
+    #[error("the note is longer than {max} characters, or more than one line")]
+    Note {
+        /// How many it may have.
+        max: usize,
+    },
+}
+
 /// Why one name is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameRefusal {
@@ -174,6 +238,9 @@ pub enum NameRefusal {
     /// No allow pattern of the gateway matches.
     #[error("the gateway's allow list does not contain it")]
     NotAllowed,
+    /// The account's binding is for other names.
+    #[error("the external account binding of this account is not for it")]
+    OutsideBinding,
 }
 
 /// The answer of [`crate::authorize()`]. It says nothing about whether the object exists.

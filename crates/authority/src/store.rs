@@ -9,10 +9,11 @@ use chancery_pki::{RevokedEntry, Serial, UnixTime};
 use crate::account::{Account, KeyTag};
 use crate::audit::Block;
 use crate::authorization::{Authorization, ReuseTag};
+use crate::binding::Binding;
 use crate::certificate::Certificate;
 use crate::change::{Change, ChangeKind, Outcome};
 use crate::crl::CrlState;
-use crate::id::{AccountId, AuthorizationId, CertificateId, IssuerId, OrderId};
+use crate::id::{AccountId, AuthorizationId, BindingId, CertificateId, IssuerId, OrderId};
 use crate::issuer::Issuer;
 use crate::order::Order;
 use crate::setting::{Setting, SettingName};
@@ -55,7 +56,7 @@ pub enum Lane {
 }
 
 impl ChangeKind {
-    /// The lane of a change: whatever revokes, publishes, or records what the signer has already signed, is urgent.
+    /// The lane of a change: whatever revokes or withdraws, publishes, or records what the signer has already signed, is urgent.
     #[must_use]
     pub fn lane(self) -> Lane {
         match self {
@@ -64,11 +65,13 @@ impl ChangeKind {
             | Self::CertificateRestored
             | Self::CertificateRevoked
             | Self::CrlPublished
+            | Self::BindingWithdrawn
             | Self::JournalReconciled => Lane::Urgent,
             Self::Initialised
             | Self::AccountCreated
             | Self::AccountUpdated
             | Self::AccountRekeyed
+            | Self::BindingCreated
             | Self::AuthorizationCreated
             | Self::OrderCreated
             | Self::ChallengeTaken
@@ -187,6 +190,10 @@ pub trait Store: Send + Sync {
     fn crls(&self, issuer: IssuerId) -> Answer<'_, Vec<CrlState>>;
     /// All issuers.
     fn issuers(&self) -> Answer<'_, Vec<Issuer>>;
+    /// An external account binding.
+    fn binding(&self, id: BindingId) -> Answer<'_, Option<Binding>>;
+    /// Bindings of all gateways, ascending.
+    fn bindings(&self, page: Page) -> Answer<'_, Vec<Binding>>;
     /// A setting.
     fn setting(&self, name: SettingName) -> Answer<'_, Option<Setting>>;
     /// What was under way when the process ended.

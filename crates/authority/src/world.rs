@@ -22,10 +22,11 @@ use chancery_pki::{
 use crate::account::{Account, AccountStatus, KeyTag, Owner, Registration};
 use crate::asking::Asking;
 use crate::authorization::{Authorization, Finding};
+use crate::binding::{Binding, BindingWish};
 use crate::caa::CaaRules;
 use crate::change::{Change, Record};
 use crate::crl::{CrlDraft, CrlFloor, CrlState};
-use crate::gateway::{Gateway, NameRules, Offer};
+use crate::gateway::{BindingRule, Gateway, NameRules, Offer};
 use crate::id::{AccountId, CertificateId, IdSource, IssuerId};
 use crate::issuance::{self, Finalize, KeyUse};
 use crate::issuer::{Issuer, LiveIssuer};
@@ -128,6 +129,7 @@ impl World {
                 terms_of_service: None,
                 names: NameRules::any(),
                 pre_authorization: Offer::NotMade,
+                binding_rule: BindingRule::Accepted,
                 reuse: Offer::NotMade,
                 caa: CaaRules::default(),
             },
@@ -257,6 +259,15 @@ impl World {
         Order::create(&mut self.ids, &asking, wanted, Proven(proven))
     }
 
+    /// A binding for the gateway, made by operator 7.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn binding(&mut self, wish: BindingWish) -> Result<(Change, Binding), Refusal> {
+        let now = (self.now, self.now.0 * 1000);
+        Binding::create(now, &mut self.ids, &self.chance, &self.gateway, 7, wish)
+    }
+
     /// A request for these names with a key of its own.
     ///
     /// # Panics
@@ -314,8 +325,8 @@ impl World {
             owner,
             csr,
             key_use,
-            profile: &self.gateway.profiles[0],
-            caa: &self.gateway.caa,
+            gateway: &self.gateway,
+            binding: None,
             issuer: &self.issuer,
             random: self.random(),
         })?;

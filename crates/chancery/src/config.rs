@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub(crate) use check::Checked;
+pub(crate) use text::parse_span;
 use text::{one_or_many, span};
 
 /// What the operator wrote.
@@ -86,6 +87,8 @@ pub(crate) struct GatewaySection {
     #[serde(deserialize_with = "one_or_many")]
     pub(crate) profiles: Vec<String>,
     pub(crate) terms_of_service: Option<String>,
+    /// Whether accounts need an external account binding, made by `eab create`.
+    pub(crate) external_account_required: bool,
     pub(crate) names: NamesSection,
     /// Whether accounts may prove names before they order (newAuthz).
     pub(crate) pre_authorization: bool,
@@ -120,9 +123,6 @@ pub(crate) const DEFAULT_NAME: &str = "server";
 
 impl Default for Config {
     fn default() -> Self {
-        let profile = ProfileSection {
-            lifetime: 47 * 24 * 3600,
-        };
         Self {
             server: Server::default(),
             listen: Listen::default(),
@@ -131,7 +131,16 @@ impl Default for Config {
             limits: LimitsSection::default(),
             signer: SignerSection::default(),
             gateway: BTreeMap::from([(DEFAULT_NAME.to_owned(), GatewaySection::default())]),
-            profile: BTreeMap::from([(DEFAULT_NAME.to_owned(), profile)]),
+            profile: BTreeMap::from([(DEFAULT_NAME.to_owned(), ProfileSection::usual())]),
+        }
+    }
+}
+
+impl ProfileSection {
+    /// What is issued where nothing else is said.
+    fn usual() -> Self {
+        Self {
+            lifetime: 47 * 24 * 3600,
         }
     }
 }
@@ -181,6 +190,7 @@ impl Default for GatewaySection {
                 .to_vec(),
             profiles: vec![DEFAULT_NAME.to_owned()],
             terms_of_service: None,
+            external_account_required: false,
             names: NamesSection::default(),
             pre_authorization: false,
             reuse_authorizations: false,
@@ -245,7 +255,8 @@ impl Config {
             }
         };
         overlay::apply(&mut table, environment)?;
-        serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+        let read = serde_path_to_error::deserialize(toml::Value::Table(table));
+        let mut config: Self = read.map_err(|error| {
             let key = error.path().to_string();
             let message = error.into_inner().to_string().trim_end().to_owned();
             ConfigError::Wrong {
@@ -256,7 +267,13 @@ impl Config {
                     format!("{key}: {message}")
                 },
             }
-        })
+        })?;
+        // Profiles of one's own come beside the usual one, whose name gateways have by default.
+        config
+            .profile
+            .entry(DEFAULT_NAME.to_owned())
+            .or_insert_with(ProfileSection::usual);
+        Ok(config)
     }
 }
 
@@ -281,6 +298,15 @@ mod tests {
         assert_eq!(config.validation.allow, ["public", "private"]);
         assert!(config.limits.enabled);
         assert_eq!(config.profile[DEFAULT_NAME].lifetime, 47 * 86_400);
+    }
+
+    #[test]
+    fn a_profile_of_ones_own_leaves_the_usual_one_in_place() {
+        let config = load("[profile.short]\nlifetime = \"7d\"\n", &[]).expect("loads");
+        let lifetimes = ["short", DEFAULT_NAME].map(|name| config.profile[name].lifetime);
+        assert_eq!(lifetimes, [7 * 86_400, 47 * 86_400]);
+        let config = load("[profile.server]\nlifetime = \"7d\"\n", &[]).expect("loads");
+        assert_eq!(config.profile[DEFAULT_NAME].lifetime, 7 * 86_400);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod config;
 mod data_folder;
 mod demo;
+mod eab;
 mod journal;
 mod listeners;
 mod operator;
@@ -76,6 +77,9 @@ enum Verb {
     /// Orders: list, show
     #[command(subcommand)]
     Order(OrderVerb),
+    /// External account bindings: who may have an account, and for what
+    #[command(subcommand)]
+    Eab(eab::EabVerb),
     /// Revocation lists
     #[command(subcommand)]
     Crl(CrlVerb),
@@ -242,6 +246,7 @@ fn run(verb: Verb) -> Result<(), Exit> {
         }) => operator::revoke_certificate(&server, &serial, reason.as_deref(), yes),
         Verb::Order(OrderVerb::List(server)) => operator::list_orders(&server),
         Verb::Order(OrderVerb::Show { id, server }) => operator::show_order(&server, &id),
+        Verb::Eab(verb) => eab::run(verb),
         Verb::Crl(CrlVerb::List(server)) => operator::list_crls(&server),
         Verb::Doctor { invariants, server } => operator::doctor(&server, invariants),
         Verb::Audit(AuditVerb::Verify(server)) => operator::verify_audit(&server),

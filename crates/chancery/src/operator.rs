@@ -186,7 +186,12 @@ pub(crate) fn verify_audit(server: &Server) -> Result<(), Exit> {
 }
 
 /// Prints all pages of a listing.
-fn every(server: &Server, path: &str, filter: &str, columns: &[&str]) -> Result<(), Exit> {
+pub(crate) fn every(
+    server: &Server,
+    path: &str,
+    filter: &str,
+    columns: &[&str],
+) -> Result<(), Exit> {
     let mut after = "0".to_owned();
     if !server.json {
         say(format_args!("{}", columns.join("\t")));
@@ -212,7 +217,7 @@ fn paged(path: &str, after: &str, filter: &str) -> String {
     format!("{path}?after={after}&limit=500{filter}")
 }
 
-fn show(server: &Server, told: &Value) {
+pub(crate) fn show(server: &Server, told: &Value) {
     if server.json {
         say(told);
         return;
@@ -236,7 +241,7 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     cell(value)
 }
 
@@ -244,7 +249,7 @@ fn list(value: &Value) -> String {
     cell(value)
 }
 
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -254,7 +259,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// A word that goes into a path as it is.
-fn plain(word: &str) -> Result<&str, Exit> {
+pub(crate) fn plain(word: &str) -> Result<&str, Exit> {
     if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(word);
     }
@@ -263,11 +268,16 @@ fn plain(word: &str) -> Result<&str, Exit> {
     )))
 }
 
-fn get(server: &Server, path: &str) -> Result<Value, Exit> {
+pub(crate) fn get(server: &Server, path: &str) -> Result<Value, Exit> {
     ask(server, Method::GET, path, String::new())
 }
 
-fn ask(server: &Server, method: Method, path: &str, body: String) -> Result<Value, Exit> {
+pub(crate) fn ask(
+    server: &Server,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<Value, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chancery_authority::setting::SettingName;
-use chancery_authority::urls::AccountUrls;
+use chancery_authority::urls::PublicNames;
 use chancery_authority::{IdCipher, Store};
 use chancery_crypto::{Entropy, SystemEntropy, sha256};
 use chancery_engine::{Clock, Engine, EngineParts, FirstRunPlan, SystemClock, first_run};
@@ -215,7 +215,7 @@ async fn start(
         entropy: Arc::new(SystemEntropy),
         gateways: checked.gateways,
         default_gateway: checked.default_gateway,
-        account_urls: AccountUrls::new(&bases.acme, IdCipher::new(&url_key)),
+        public_names: PublicNames::new(&bases.acme, IdCipher::new(&url_key)),
         node: NODE,
     })
     .await

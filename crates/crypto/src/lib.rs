@@ -17,6 +17,7 @@
 mod block;
 mod digest;
 mod entropy;
+mod mac;
 mod private_key;
 mod public_key;
 mod rsa_policy;
@@ -25,6 +26,7 @@ mod seal;
 pub use block::{BLOCK_LEN, BlockCipher};
 pub use digest::{Digest32, Sha256, sha256};
 pub use entropy::{Entropy, SystemEntropy};
+pub use mac::{MacAlgorithm, MacKey};
 pub use private_key::{KeyKind, PrivateKey};
 pub use public_key::{Curve, KeyParts, PublicKey, SignatureAlgorithm, SignatureForm, Verifier};
 pub use seal::{SealingKey, derive_from_passphrase};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use chancery_authority::account::{Account, KeyTag, NewKey, Registration};
+use chancery_authority::account::{Account, KeyTag, NewKey, Registration, TermsAgreement};
 use chancery_authority::audit::Actor;
 use chancery_authority::order::ORDER_LIFETIME_SECS;
 use chancery_authority::refusal::Denied;
 use chancery_authority::{
     AccountId, Action, Change, Object, OrderId, Outcome, Refusal, Subject, authorize,
 };
-use chancery_jose::{Jwk, JwsKey};
+use chancery_jose::{BindingJws, Jwk, JwsKey};
 
 use crate::account_cache::LiveAccount;
 use crate::{Engine, EngineError, TRIES_MAX};
@@ -26,11 +26,22 @@ pub enum Registered {
     Existing(Arc<LiveAccount>),
 }
 
+/// What a client says of the account it wants, checked for form.
+#[derive(Debug, Default)]
+pub struct AccountWish {
+    /// Checked contact URLs.
+    pub contact: Vec<String>,
+    /// Whether the client says that it agrees to the terms.
+    pub terms_agreed: TermsAgreement,
+    /// The external account binding, with its text as the client wrote it.
+    pub binding: Option<(BindingJws, String)>,
+}
+
 /// What to do when the key has no account yet.
 #[derive(Debug)]
 pub enum OnMissing {
     /// Make one.
-    Create(Registration),
+    Create(AccountWish),
     /// Say so (`onlyReturnExisting`).
     Refuse,
 }
@@ -53,7 +64,8 @@ impl Engine {
     /// Finds the account of a proven key at a gateway, or makes it.
     ///
     /// # Errors
-    /// [`Refusal::AccountDoesNotExist`], [`Refusal::TermsNotAgreed`], [`Refusal::AccountDeactivated`], store errors.
+    /// [`Refusal::AccountDoesNotExist`], [`Refusal::TermsNotAgreed`], [`Refusal::AccountDeactivated`],
+    /// [`Refusal::BindingRequired`], [`Refusal::Binding`], store errors.
     pub async fn register(
         &self,
         gateway: &str,
@@ -65,9 +77,21 @@ impl Engine {
         if let Some(account) = self.store.account_by_key(tag).await? {
             return self.existing(account);
         }
-        let registration = match on_missing {
+        let wish = match on_missing {
             OnMissing::Refuse => return Err(Refusal::AccountDoesNotExist.into()),
-            OnMissing::Create(registration) => registration,
+            OnMissing::Create(wish) => wish,
+        };
+        let (shown, _counting) = match &wish.binding {
+            None => (None, None),
+            Some((message, text)) => {
+                let counting = self.counting.lock().await;
+                (Some(self.shown(message, text, key).await?), Some(counting))
+            }
+        };
+        let registration = Registration {
+            contact: wish.contact,
+            terms_agreed: wish.terms_agreed,
+            shown,
         };
         let id = AccountId(self.next_id());
         let change = Account::create(self.now(), id, gateway, key.to_json(), tag, registration)?;

@@ -109,7 +109,8 @@ impl Engine {
         by: &Account,
         identifier: San,
     ) -> Result<Authorization, EngineError> {
-        let gateway = self.gateway(&by.gateway)?;
+        let entrance = self.entrance(by).await?;
+        let gateway = &*entrance.gateway;
         by.check_terms(gateway)?;
         let mut owner = Owner::from(by);
         for _ in 0..TRIES_MAX {

@@ -20,7 +20,7 @@ impl Engine {
         account: &Account,
     ) -> Result<Option<CaaTerms>, EngineError> {
         let gateway = self.gateway(&account.gateway)?;
-        let url = self.account_urls.of(&gateway.name, account.id);
+        let url = self.public_names.account(&gateway.name, account.id);
         Ok(gateway.caa.terms(&authorization.identifier, &url))
     }
 
@@ -35,7 +35,7 @@ impl Engine {
             return Ok(());
         }
         let authorizations = self.authorizations_of(order).await?;
-        let url = self.account_urls.of(&gateway.name, order.account);
+        let url = self.public_names.account(&gateway.name, order.account);
         let due = gateway.caa.due(self.now(), &authorizations, &url);
         let mut refused = Vec::new();
         for (due, answer) in self.ask_all(due).await {

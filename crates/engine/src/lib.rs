@@ -13,6 +13,7 @@
 mod account_cache;
 mod accounts;
 mod authorizations;
+mod bindings;
 mod caa;
 mod clock;
 mod crls;
@@ -44,7 +45,7 @@ use chancery_authority::gateway::{Gateway, Gateways};
 use chancery_authority::issuer::LiveIssuer;
 use chancery_authority::order::Order;
 use chancery_authority::refusal::Denied;
-use chancery_authority::urls::AccountUrls;
+use chancery_authority::urls::PublicNames;
 use chancery_authority::{
     AuthorizationId, CertificateId, Change, Decision, Effect, IdSource, IssuerId, OrderId, Outcome,
     Store,
@@ -59,7 +60,7 @@ use tokio_util::task::TaskTracker;
 use crate::failpoint::{Moment, failpoint};
 
 pub use account_cache::LiveAccount;
-pub use accounts::{OnMissing, Registered};
+pub use accounts::{AccountWish, OnMissing, Registered};
 pub use clock::{Clock, SystemClock};
 pub use crls::CrlBoard;
 pub use error::EngineError;
@@ -87,13 +88,16 @@ pub struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) gateways: Gateways,
-    pub(crate) account_urls: AccountUrls,
+    /// What accounts and bindings are called outside.
+    pub public_names: PublicNames,
     default_gateway: String,
     pub(crate) node: u8,
     issuers: HashMap<IssuerId, Arc<LiveIssuer>>,
     chains: HashMap<IssuerId, String>,
     leaf_issuer: Arc<LiveIssuer>,
     ids: Mutex<IdSource>,
+    /// Held by whoever counts something on a binding, so that they wait in line instead of overtaking each other.
+    pub(crate) counting: tokio::sync::Mutex<()>,
     pub(crate) accounts: account_cache::AccountCache,
     pub(crate) recent: recent::Recent,
     pub(crate) waiters: waiters::Waiters,

@@ -20,6 +20,7 @@ use chancery_crypto::sha256;
 use chancery_jose::Jwk;
 use chancery_pki::{AskedValidity, Certificate as Parsed, Csr, San};
 
+use crate::bindings::Entrance;
 use crate::{Engine, EngineError, TRIES_MAX};
 
 /// How long a finalize waits for its own signature before it answers `processing`.
@@ -62,8 +63,13 @@ impl Engine {
         account: &Account,
         wanted: OrderWish,
     ) -> Result<(Order, Vec<Authorization>), EngineError> {
-        let gateway = self.gateway(&account.gateway)?;
+        let entrance = self.entrance(account).await?;
+        let gateway = &*entrance.gateway;
         account.check_terms(gateway)?;
+        if let Some(binding) = &entrance.binding {
+            let admitted = binding.check_order(wanted.replaces.as_ref());
+            admitted.map_err(Refusal::from)?;
+        }
         let mut owner = Owner::from(account);
         for _ in 0..TRIES_MAX {
             let proven = self.proven_before(gateway, account.id, &wanted).await?;
@@ -216,8 +222,20 @@ impl Engine {
                 None => &*csr.insert(Csr::parse(csr_der)?),
             };
             self.recheck_caa(&order).await?;
-            let decision = self.decide_claim(owner, &order, csr, key_lookup).await?;
-            if self.commit(decision).await? == Outcome::Applied {
+            let entrance = self.entrance(by).await?;
+            let counting = match entrance.binding.as_ref().and_then(|it| it.certificates.max) {
+                None => None,
+                Some(_) => Some(self.counting.lock().await),
+            };
+            // Looked up again inside the line, where the count stands still.
+            let entrance = match counting {
+                None => entrance,
+                Some(_) => self.entrance(by).await?,
+            };
+            let deciding = self.decide_claim(&entrance, owner, &order, csr, key_lookup);
+            let outcome = self.commit(deciding.await?).await?;
+            drop(counting);
+            if outcome == Outcome::Applied {
                 return self.wait_for_issuance(by, id, SIGNATURE_WAIT).await;
             }
             (owner, key_lookup) = (self.owner_now(by.id).await?, KeyLookup::Before);
@@ -252,13 +270,12 @@ impl Engine {
 
     pub(crate) async fn decide_claim(
         &self,
+        entrance: &Entrance<'_>,
         owner: Owner,
         order: &Order,
         csr: &Csr,
         key_lookup: KeyLookup,
     ) -> Result<Decision, EngineError> {
-        let gateway = self.gateway(&order.gateway)?;
-        let profile = gateway.profile(Some(&order.profile))?;
         let authorizations = self.authorizations_of(order).await?;
         let mut random = [0; 16];
         self.entropy.fill(&mut random);
@@ -269,8 +286,8 @@ impl Engine {
             owner,
             csr,
             key_use: self.key_use(csr, key_lookup).await?,
-            profile,
-            caa: &gateway.caa,
+            gateway: &entrance.gateway,
+            binding: entrance.binding.as_ref(),
             issuer: self.issuer(),
             random,
         })?;

@@ -57,7 +57,11 @@ impl Recent {
                     self.certificates
                         .put(certificate.id, certificate.version, certificate);
                 }
-                Record::Account(_) | Record::Issuer(_) | Record::Crl(_) | Record::Setting(_) => {}
+                Record::Account(_)
+                | Record::Issuer(_)
+                | Record::Crl(_)
+                | Record::Setting(_)
+                | Record::Binding(_) => {}
             }
         }
     }
@@ -69,7 +73,11 @@ impl Recent {
                 Record::Order(order) => self.orders.drop(order.id),
                 Record::Authorization(authorization) => self.authorizations.drop(authorization.id),
                 Record::Certificate(certificate) => self.certificates.drop(certificate.id),
-                Record::Account(_) | Record::Issuer(_) | Record::Crl(_) | Record::Setting(_) => {}
+                Record::Account(_)
+                | Record::Issuer(_)
+                | Record::Crl(_)
+                | Record::Setting(_)
+                | Record::Binding(_) => {}
             }
         }
     }

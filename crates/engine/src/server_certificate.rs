@@ -9,6 +9,7 @@ use chancery_crypto::{Curve, KeyKind, PrivateKey};
 use chancery_pki::{Csr, San, UnixTime, csr, pem};
 use tokio::time::{Duration, Instant, sleep};
 
+use crate::bindings::Entrance;
 use crate::orders::KeyLookup;
 use crate::{Engine, EngineError};
 
@@ -58,7 +59,13 @@ impl Engine {
             return Err(EngineError::Contended);
         }
         let decision = self
-            .decide_claim(Owner::AUTHORITY, &order, &csr, KeyLookup::AtCommit)
+            .decide_claim(
+                &Entrance::of_authority(gateway),
+                Owner::AUTHORITY,
+                &order,
+                &csr,
+                KeyLookup::AtCommit,
+            )
             .await?;
         if self.commit(decision).await? == Outcome::Conflict {
             return Err(EngineError::Contended);

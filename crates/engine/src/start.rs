@@ -11,7 +11,7 @@ use chancery_authority::issuance::Permit;
 use chancery_authority::issuer::{Issuer, LiveIssuer};
 use chancery_authority::order::Order;
 use chancery_authority::setting::SettingName;
-use chancery_authority::urls::AccountUrls;
+use chancery_authority::urls::PublicNames;
 use chancery_authority::{Effect, IdSource, IssuerId, Store, StoreError};
 use chancery_crypto::Entropy;
 use chancery_pki::{IssuerCertificate, pem};
@@ -46,8 +46,8 @@ pub struct EngineParts {
     pub gateways: Gateways,
     /// The entrance that `/acme/directory` leads to; one of `gateways`.
     pub default_gateway: String,
-    /// The URLs of accounts, as clients see them and as CAA records name them.
-    pub account_urls: AccountUrls,
+    /// What accounts and bindings are called outside.
+    pub public_names: PublicNames,
     /// This node's number.
     pub node: u8,
 }
@@ -125,7 +125,7 @@ impl Engine {
             entropy: parts.entropy,
             gateways: parts.gateways,
             default_gateway: parts.default_gateway,
-            account_urls: parts.account_urls,
+            public_names: parts.public_names,
             node: parts.node,
             chains: issuers
                 .iter()
@@ -134,6 +134,7 @@ impl Engine {
             issuers,
             leaf_issuer,
             ids: Mutex::new(IdSource::new(parts.node, highest_id)),
+            counting: tokio::sync::Mutex::new(()),
             accounts: crate::account_cache::AccountCache::default(),
             recent: crate::recent::Recent::default(),
             waiters: crate::waiters::Waiters::default(),

@@ -6,18 +6,18 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use chancery_acme::{ChallengeKind, Token, dns01_value, key_authorization};
-use chancery_authority::account::{Account, Registration};
+use chancery_authority::account::Account;
 use chancery_authority::authorization::{Authorization, AuthorizationState};
 use chancery_authority::caa::CaaRules;
-use chancery_authority::gateway::{Gateway, NameRules, Offer};
+use chancery_authority::gateway::{BindingRule, Gateway, NameRules, Offer};
 use chancery_authority::order::{Order, OrderState};
-use chancery_authority::urls::AccountUrls;
+use chancery_authority::urls::PublicNames;
 use chancery_authority::{IdCipher, Refusal, Store};
 use chancery_crypto::{Curve, KeyKind, PrivateKey, SystemEntropy};
 use chancery_dial::{Policy, Resolver, Timing};
 use chancery_engine::{
-    Clock, Engine, EngineError, EngineParts, FirstRunPlan, OnMissing, OrderWish, Registered,
-    first_run,
+    AccountWish, Clock, Engine, EngineError, EngineParts, FirstRunPlan, OnMissing, OrderWish,
+    Registered, first_run,
 };
 use chancery_jose::Jwk;
 use chancery_pki::{AskedValidity, Profile, San, UnixTime, csr};
@@ -86,6 +86,7 @@ fn gateway(caa: CaaRules) -> Gateway {
         names: NameRules::any(),
         caa,
         pre_authorization: Offer::NotMade,
+        binding_rule: BindingRule::Accepted,
         reuse: Offer::NotMade,
     }
 }
@@ -119,13 +120,13 @@ impl World {
             entropy: Arc::new(SystemEntropy),
             gateways: [("server".to_owned(), gateway(caa))].into(),
             default_gateway: "server".to_owned(),
-            account_urls: AccountUrls::new("https://ca.test", IdCipher::new(&[7; 16])),
+            public_names: PublicNames::new("https://ca.test", IdCipher::new(&[7; 16])),
             node: 1,
         })
         .await
         .expect("starts");
         let key = Jwk::from_key(p256().public());
-        let missing = OnMissing::Create(Registration::default());
+        let missing = OnMissing::Create(AccountWish::default());
         let registered = engine.register("server", &key, missing).await;
         let Ok(Registered::Created(live)) = registered else {
             panic!("a new account")

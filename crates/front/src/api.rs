@@ -1,6 +1,7 @@
 //! `/api/v1` on the operator's socket. Who may connect is decided by the socket's file mode and the kernel's word for the
 //! user at the other end: only root and the server's own user are heard.
 
+mod bindings;
 mod view;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use chancery_pki::{RevocationReason, Serial, UnixTime};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::json;
@@ -88,7 +90,8 @@ impl ApiFront {
 
     async fn answer(&self, request: Request<Incoming>, uid: u32) -> Result<Answer, Refused> {
         let path = request.uri().path().to_owned();
-        let query = Query::parse(request.uri().query().unwrap_or(""))?;
+        let query = request.uri().query().unwrap_or("").to_owned();
+        let query = Query::parse(&query)?;
         let segments: Vec<&str> = path.split('/').skip(1).take(6).collect();
         let method = request.method().clone();
         match (&method, segments.as_slice()) {
@@ -103,6 +106,10 @@ impl ApiFront {
             }
             (&Method::GET, ["api", "v1", "orders"]) => self.orders(&query).await,
             (&Method::GET, ["api", "v1", "orders", id]) => self.order(id).await,
+            (method, ["api", "v1", "bindings", rest @ ..]) => {
+                self.binding_resource(method, rest, &query, (request, uid))
+                    .await
+            }
             (&Method::GET, ["api", "v1", "crls"]) => {
                 let all = self.engine.crls().all();
                 let items: Vec<_> = all.iter().map(|crl| view::CrlLine::of(crl)).collect();
@@ -161,18 +168,7 @@ impl ApiFront {
         uid: u32,
     ) -> Result<Answer, Refused> {
         let serial = read_serial(serial)?;
-        let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
-        let body = tokio::time::timeout(BODY_TIME, body)
-            .await
-            .map_err(|_| Refused::bad("the body came too slowly"))?
-            .map_err(|_| Refused::bad("the body is too large"))?
-            .to_bytes();
-        let asked: RevokeOrder = if body.is_empty() {
-            RevokeOrder::default()
-        } else {
-            serde_json::from_slice(&body)
-                .map_err(|error| Refused::bad(format!("the body cannot be read: {error}")))?
-        };
+        let asked: RevokeOrder = read_json(request).await?;
         let reason = match asked.reason.as_deref() {
             None => None,
             Some(name) => {
@@ -242,6 +238,23 @@ impl Handler for ApiFront {
             Err(Refused(code, error)) => json(code, &Trouble { error }),
         }
     }
+}
+
+/// The body of a request; an empty one asks for nothing in particular.
+async fn read_json<T: DeserializeOwned + Default>(
+    request: Request<Incoming>,
+) -> Result<T, Refused> {
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect();
+    let body = tokio::time::timeout(BODY_TIME, body)
+        .await
+        .map_err(|_| Refused::bad("the body came too slowly"))?
+        .map_err(|_| Refused::bad("the body is too large"))?
+        .to_bytes();
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| Refused::bad(format!("the body cannot be read: {error}")))
 }
 
 /// The last record of a page that is full, so that another may follow.

@@ -30,6 +30,12 @@ pub enum JwsError {
         "the signature algorithm is not one that goes with the key; ES256, ES384, ES512, RS256 and EdDSA are accepted"
     )]
     BadSignatureAlgorithm,
+    /// The algorithm of a binding is no MAC that is accepted (RFC 8555 §7.3.4).
+    #[error("the binding's algorithm is not HS256, HS384 or HS512")]
+    BadMacAlgorithm,
+    /// The MAC of a binding is not its key's over this message, or the message is about another account's key.
+    #[error("the binding does not verify with the key that its kid names")]
+    BadMac,
     /// A key type or curve that is not supported. An ACME server answers `badPublicKey`.
     #[error("the key type is not supported; EC on P-256, P-384 or P-521, RSA and Ed25519 are")]
     UnsupportedKey,

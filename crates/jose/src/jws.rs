@@ -120,11 +120,12 @@ fn decode(text: &str, fault: &'static str) -> Result<Vec<u8>, JwsError> {
     unb64(text).map_err(|_| malformed(fault))
 }
 
+/// The members of the flattened serialisation, still encoded.
 #[derive(Default)]
-struct JwsMembers<'de> {
-    protected: Option<Cow<'de, str>>,
-    payload: Option<Cow<'de, str>>,
-    signature: Option<Cow<'de, str>>,
+pub(crate) struct JwsMembers<'de> {
+    pub(crate) protected: Option<Cow<'de, str>>,
+    pub(crate) payload: Option<Cow<'de, str>>,
+    pub(crate) signature: Option<Cow<'de, str>>,
 }
 
 impl<'de> Members<'de> for JwsMembers<'de> {

@@ -8,7 +8,8 @@
 //! 2. [`Jws::verify`] takes the parsed message and a [`JwsKey`] and gives [`Verified`]. There is no other way to one.
 //!
 //! [`Jwk`] is a public key from JSON that passed the key policy of `chancery-crypto`, [`Thumbprint`] its RFC 7638 name.
-//! [`sign`] makes the same messages on the client's side.
+//! [`sign`] makes the same messages on the client's side. [`BindingJws`] is the one message with a MAC: it binds an
+//! account's key to an account elsewhere (§7.3.4), and nothing else reads it.
 //!
 //! Two rules decide the shape of the code. The algorithm follows from the key: `alg` is compared with it and chooses
 //! nothing, so neither `none` nor a MAC keyed with a public key has anything to confuse (RFC 8725 §3.1). And whatever is
@@ -27,6 +28,7 @@
 
 mod algorithm;
 mod base64url;
+mod binding;
 mod error;
 mod header;
 mod jwk;
@@ -38,6 +40,7 @@ mod thumbprint;
 
 pub use algorithm::JwsAlgorithm;
 pub use base64url::{b64, unb64};
+pub use binding::{BindingJws, VerifiedBinding};
 pub use error::JwsError;
 pub use header::{Header, SignerRef};
 pub use jwk::Jwk;

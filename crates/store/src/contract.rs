@@ -38,6 +38,7 @@ rules! {
     "a stale version conflicts and nothing of the change remains": changes::all_or_nothing;
     "what is there cannot be made again": changes::what_is_there_is_not_made_again;
     "what a change needs of other records holds, or it conflicts": changes::needs_hold_or_it_conflicts;
+    "what a binding lets happen needs it to hold, and its count moves once": changes::bindings_hold_and_count;
     "a change without writes applies": changes::a_change_without_writes_applies;
     "settings and CRLs move by their version": changes::settings_and_crls_move_by_version;
     "A18: of a hundred claims of one order one is applied": changes::a18_one_claim_wins;
@@ -50,6 +51,7 @@ rules! {
     "pages ascend without gaps or repeats": listings::pages_ascend;
     "an account's orders come newest first, and nobody else's": listings::orders_of_an_account;
     "what later orders may rest on is found while it is valid": records::reusable_while_valid;
+    "bindings are listed in their order": listings::bindings_ascend;
     "listings show what the filter says": listings::filters_select;
     "each applied change has one audit record and a conflict none": audit::one_record_for_each_change;
     "the audit chain goes on after a restart": audit::the_chain_goes_on;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
 use chancery_authority::authorization::{Authorization, ReuseTag};
+use chancery_authority::binding::Binding;
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -17,8 +18,8 @@ use chancery_authority::order::Order;
 use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::{Answer, CertificateFilter, Health, OpenWork, Page};
 use chancery_authority::{
-    AccountId, AuthorizationId, CertificateId, Change, ChangeKind, IssuerId, OrderId, Outcome,
-    Store, StoreError,
+    AccountId, AuthorizationId, BindingId, CertificateId, Change, ChangeKind, IssuerId, OrderId,
+    Outcome, Store, StoreError,
 };
 use chancery_pki::{RevokedEntry, Serial, UnixTime};
 
@@ -235,6 +236,14 @@ impl Store for FaultyStore {
 
     fn issuers(&self) -> Answer<'_, Vec<Issuer>> {
         self.load(|store| store.issuers())
+    }
+
+    fn binding(&self, id: BindingId) -> Answer<'_, Option<Binding>> {
+        self.load(|store| store.binding(id))
+    }
+
+    fn bindings(&self, page: Page) -> Answer<'_, Vec<Binding>> {
+        self.load(|store| store.bindings(page))
     }
 
     fn setting(&self, name: SettingName) -> Answer<'_, Option<Setting>> {

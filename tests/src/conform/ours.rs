@@ -89,6 +89,7 @@ impl Column {
             .configuration(&configuration)
             .set(TERMS, "https://conform.test/terms/1")
             .set("gateway.server.pre_authorization", true)
+            .set("gateway.server.external_account_required", true)
             .without_web_host();
         let mut authority = Authority::prepare(setup);
         authority.try_serve().map_err(|error| error.to_string())?;

@@ -8,6 +8,7 @@ mod apache;
 mod caddy;
 mod certbot;
 mod dehydrated;
+mod extensions;
 mod instant_acme;
 mod lego;
 mod root_acme_npm;

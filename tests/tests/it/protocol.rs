@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod bench;
+mod bindings;
 mod caa;
 mod csr;
 mod der;

@@ -382,8 +382,8 @@ impl Machine {
             owner,
             csr: &csr,
             key_use: KeyUse::NotOf(Vec::new()),
-            profile: &self.world.gateway.profiles[0],
-            caa: &crate::caa::CaaRules::default(),
+            gateway: &self.world.gateway,
+            binding: None,
             issuer: &self.world.issuer,
             random,
         })

@@ -39,7 +39,11 @@ pub(super) fn judge(
                 None => assert_eq!((next.version, write.expect), (1, Expect::Absent)),
                 Some(last) => certificate_moves(last, next, kind),
             },
-            Record::Account(_) | Record::Issuer(_) | Record::Crl(_) | Record::Setting(_) => {}
+            Record::Account(_)
+            | Record::Issuer(_)
+            | Record::Crl(_)
+            | Record::Setting(_)
+            | Record::Binding(_) => {}
         }
         if let (Record::Order(next), ChangeKind::OrderClaimed) = (&write.record, kind) {
             claim_is_proven(before, next, now, proved);

@@ -85,6 +85,7 @@ fn what_cannot_be_ordered_is_refused_with_the_reason() {
         deny: vec![NamePattern::Exactly(
             DnsName::parse("b.test").expect("a name"),
         )],
+        scope: None,
     };
     let refused = refusal(&mut world, wanted(&["a.test", "b.test", "c"]));
     let [b, c] = ["b.test", "c"].map(|name| San::parse_dns(name).expect("a name"));

@@ -7,10 +7,11 @@ use chancery_pki::{RevokedEntry, Serial, UnixTime};
 use crate::account::{Account, KeyTag};
 use crate::audit::AuditRecord;
 use crate::authorization::{Authorization, AuthorizationState, ChallengeState, ReuseTag};
+use crate::binding::Binding;
 use crate::certificate::{Certificate, CertificateStatus};
 use crate::change::{Change, Expect, Need, Outcome, Record, Write};
 use crate::crl::CrlState;
-use crate::id::{AccountId, AuthorizationId, CertificateId, IssuerId, OrderId};
+use crate::id::{AccountId, AuthorizationId, BindingId, CertificateId, IssuerId, OrderId};
 use crate::issuer::Issuer;
 use crate::order::{Order, OrderState};
 use crate::setting::{Setting, SettingName};
@@ -31,6 +32,8 @@ pub struct Model {
     pub issuers: BTreeMap<IssuerId, Issuer>,
     /// The last CRL of each shard.
     pub crls: BTreeMap<(IssuerId, u16), CrlState>,
+    /// External account bindings.
+    pub bindings: BTreeMap<BindingId, Binding>,
     /// Settings.
     pub settings: BTreeMap<u8, Setting>,
     /// An audit record for each change applied, in their order.
@@ -66,6 +69,10 @@ impl Model {
                 self.accounts.get(&id).map(|it| it.version) == Some(version)
             }
             Need::NoAccountWith(tag) => self.account_by_key(tag).is_none(),
+            Need::BindingHolds(id) => {
+                let found = self.bindings.get(&id);
+                found.is_some_and(|it| it.withdrawn.is_none())
+            }
         }
     }
 
@@ -86,6 +93,7 @@ impl Model {
             Record::Issuer(it) => self.issuers.get(&it.id).map(|it| it.version),
             Record::Crl(it) => self.crls.get(&(it.issuer, it.shard)).map(|it| it.version),
             Record::Setting(it) => self.settings.get(&number_of(it.name)).map(|it| it.version),
+            Record::Binding(it) => self.bindings.get(&it.id).map(|it| it.version),
         }
     }
 
@@ -101,7 +109,8 @@ impl Model {
             | Record::Authorization(_)
             | Record::Issuer(_)
             | Record::Crl(_)
-            | Record::Setting(_) => true,
+            | Record::Setting(_)
+            | Record::Binding(_) => true,
         }
     }
 
@@ -123,6 +132,7 @@ impl Model {
             Record::Issuer(it) => drop(self.issuers.insert(it.id, it)),
             Record::Crl(it) => drop(self.crls.insert((it.issuer, it.shard), it)),
             Record::Setting(it) => drop(self.settings.insert(number_of(it.name), it)),
+            Record::Binding(it) => drop(self.bindings.insert(it.id, it)),
         }
     }
 
@@ -147,6 +157,16 @@ impl Model {
         let own = below.filter(|(_, order)| order.account == account);
         let own = own.take(usize::from(limit.min(Page::LIMIT_MAX)));
         own.map(|(_, order)| order.clone()).collect()
+    }
+
+    /// A page of bindings.
+    #[must_use]
+    pub fn page_of_bindings(&self, page: Page) -> Vec<Binding> {
+        let behind = self
+            .bindings
+            .range(BindingId(page.after.saturating_add(1))..);
+        let shown = behind.take(page.limit.min(Page::LIMIT_MAX).into());
+        shown.map(|(_, it)| it.clone()).collect()
     }
 
     /// A certificate by issuer and serial.
@@ -254,6 +274,7 @@ impl Model {
             self.orders.keys().next_back().map(|id| id.0),
             self.authorizations.keys().next_back().map(|id| id.0),
             self.certificates.keys().next_back().map(|id| id.0),
+            self.bindings.keys().next_back().map(|id| id.0),
         ];
         last.into_iter().flatten().max().unwrap_or(0)
     }

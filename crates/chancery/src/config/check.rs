@@ -2,7 +2,7 @@
 
 use chancery_acme::ChallengeKind;
 use chancery_authority::caa::CaaRules;
-use chancery_authority::gateway::{Gateway, Gateways, NamePattern, NameRules, Offer};
+use chancery_authority::gateway::{BindingRule, Gateway, Gateways, NamePattern, NameRules, Offer};
 use chancery_dial::{Policy, Resolver, Timing};
 use chancery_pki::{DnsName, Profile};
 
@@ -154,8 +154,14 @@ fn gateway(
         names: NameRules {
             allow: patterns("names.allow", &section.names.allow)?,
             deny: patterns("names.deny", &section.names.deny)?,
+            scope: None,
         },
         pre_authorization: offer(section.pre_authorization),
+        binding_rule: if section.external_account_required {
+            BindingRule::Required
+        } else {
+            BindingRule::Accepted
+        },
         reuse: offer(section.reuse_authorizations),
         caa: CaaRules {
             identities: section.caa_identities.clone(),

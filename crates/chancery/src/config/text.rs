@@ -50,7 +50,8 @@ pub(super) fn span<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> 
     from.deserialize_any(Span)
 }
 
-fn parse_span(text: &str) -> Option<u64> {
+/// Reads a span such as `47d`, in seconds.
+pub(crate) fn parse_span(text: &str) -> Option<u64> {
     let unit = text.chars().last()?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     let secs = match unit {

@@ -166,6 +166,10 @@ impl From<Refusal> for Failure {
             },
             Refusal::KeyInUse { .. } => Self::new(T::Malformed, StatusCode::CONFLICT, detail),
             Refusal::TooManyKeys { .. } => bad(T::Malformed),
+            Refusal::BindingRequired => forbidden(T::ExternalAccountRequired),
+            Refusal::Binding(_) => forbidden(T::Unauthorized),
+            // Operators make bindings; no client sees this.
+            Refusal::Scope(_) => bad(T::Malformed),
             Refusal::Denied(Denied::NotYours | Denied::NotAllowed) => forbidden(T::Unauthorized),
             Refusal::RejectedNames(names) => {
                 let subproblems = names.iter().map(|(name, why)| {
@@ -222,6 +226,8 @@ impl From<JwsError> for Failure {
             }
             JwsError::Malformed { .. }
             | JwsError::Base64Url
+            | JwsError::BadMacAlgorithm
+            | JwsError::BadMac
             | JwsError::BadSignature
             | JwsError::Signing(_) => Self::malformed(detail),
         }

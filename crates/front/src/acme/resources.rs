@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use chancery_acme as wire;
 use chancery_acme::{CertId, ErrorType, Problem, check_contact, from_slice_bounded};
-use chancery_authority::account::{CONTACTS_MAX, Registration, TermsAgreement};
+use chancery_authority::account::{CONTACTS_MAX, TermsAgreement};
 use chancery_authority::authorization::{Authorization, AuthorizationState, ChallengeState};
-use chancery_authority::gateway::{Gateway, Offer};
+use chancery_authority::gateway::{BindingRule, Gateway, Offer};
 use chancery_authority::order::{Order, OrderState};
 use chancery_authority::refusal::Denied;
 use chancery_authority::{OrderId, Refusal};
-use chancery_engine::{LiveAccount, OnMissing, OrderWish, Registered, Revoker};
+use chancery_engine::{AccountWish, LiveAccount, OnMissing, OrderWish, Registered, Revoker};
+use chancery_jose::BindingJws;
 use chancery_pki::{AskedValidity, San, pem};
 use http::StatusCode;
 use http::header::{LOCATION, RETRY_AFTER};
@@ -51,7 +52,10 @@ impl AcmeFront {
                 terms_of_service: gateway.terms_of_service.clone(),
                 website: None,
                 caa_identities: gateway.caa.identities.clone(),
-                external_account_required: false,
+                external_account_required: match gateway.binding_rule {
+                    BindingRule::Required => true,
+                    BindingRule::Accepted => false,
+                },
                 profiles,
             }),
         };
@@ -108,13 +112,14 @@ impl AcmeFront {
         let on_missing = if asked.only_return_existing {
             OnMissing::Refuse
         } else {
-            OnMissing::Create(Registration {
+            OnMissing::Create(AccountWish {
                 contact: checked_contact(asked.contact)?,
                 terms_agreed: if asked.terms_of_service_agreed {
                     TermsAgreement::Agreed
                 } else {
                     TermsAgreement::Silent
                 },
+                binding: binding(asked.external_account_binding, signed)?,
             })
         };
         let (status, live) = match self.engine.register(&gateway.name, jwk, on_missing).await? {
@@ -388,6 +393,22 @@ impl AcmeFront {
             .await?;
         Ok(empty(StatusCode::OK))
     }
+}
+
+/// §7.3.4: a message inside the message, for the same URL. Whose it is remains to be seen.
+fn binding(
+    value: Option<serde_json::Value>,
+    signed: &Signed,
+) -> Result<Option<(BindingJws, String)>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    let text = value.to_string();
+    let message = BindingJws::parse(text.as_bytes())?;
+    if message.url() != signed.verified.header().url {
+        return Err(Failure::malformed(
+            "the external account binding is for another url than the message around it",
+        ));
+    }
+    Ok(Some((message, text)))
 }
 
 /// Reads a payload that must be an object of this kind.

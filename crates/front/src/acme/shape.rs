@@ -22,7 +22,10 @@ impl AcmeFront {
             },
             contact: account.contact.clone(),
             terms_of_service_agreed: account.terms_agreed.as_ref().map(|_| true),
-            external_account_binding: None,
+            external_account_binding: account
+                .bound
+                .as_ref()
+                .and_then(|bound| serde_json::from_str(&bound.jws).ok()),
             orders: Some(self.urls.orders(gateway, account.id)),
         }
     }

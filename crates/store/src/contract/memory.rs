@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
 use chancery_authority::authorization::{Authorization, ReuseTag};
+use chancery_authority::binding::Binding;
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -14,7 +15,7 @@ use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::{Answer, CertificateFilter, DiskSpace, Health, OpenWork, Page};
 use chancery_authority::world::Model;
 use chancery_authority::{
-    AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
+    AccountId, AuthorizationId, BindingId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
 };
 use chancery_pki::{RevokedEntry, Serial, UnixTime};
 
@@ -136,6 +137,14 @@ impl Store for MemoryStore {
 
     fn issuers(&self) -> Answer<'_, Vec<Issuer>> {
         self.load(|model| model.issuers.values().cloned().collect())
+    }
+
+    fn binding(&self, id: BindingId) -> Answer<'_, Option<Binding>> {
+        self.load(|model| model.bindings.get(&id).cloned())
+    }
+
+    fn bindings(&self, page: Page) -> Answer<'_, Vec<Binding>> {
+        self.load(|model| model.page_of_bindings(page))
     }
 
     fn setting(&self, name: SettingName) -> Answer<'_, Option<Setting>> {

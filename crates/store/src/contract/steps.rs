@@ -1,6 +1,7 @@
 //! What rules do again and again.
 
 use chancery_authority::account::Account;
+use chancery_authority::binding::{BindingWish, Scope};
 use chancery_authority::change::Record;
 use chancery_authority::world::{Issued, World, names};
 use chancery_authority::{AccountId, Change, Outcome, Store};
@@ -67,6 +68,7 @@ pub(super) async fn stored(store: &dyn Store, record: &Record) -> Option<Record>
             .await
             .expect(fine)
             .map(Record::Setting),
+        Record::Binding(it) => store.binding(it.id).await.expect(fine).map(Record::Binding),
     }
 }
 
@@ -75,5 +77,16 @@ pub(super) async fn holds(store: &dyn Store, change: &Change) {
     for write in change.writes() {
         let found = stored(store, &write.record).await;
         assert_eq!(found.as_ref(), Some(&write.record), "{:?}", change.kind());
+    }
+}
+
+/// A binding that bounds nothing.
+pub(super) fn any_use() -> BindingWish {
+    BindingWish {
+        note: None,
+        usable_until: None,
+        scope: Scope::whole_gateway(),
+        accounts_max: None,
+        certificates_max: None,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chancery_authority::account::{Account, KeyTag};
 use chancery_authority::audit::Block;
 use chancery_authority::authorization::{Authorization, ReuseTag};
+use chancery_authority::binding::Binding;
 use chancery_authority::certificate::Certificate;
 use chancery_authority::crl::CrlState;
 use chancery_authority::issuer::Issuer;
@@ -13,8 +14,8 @@ use chancery_authority::order::Order;
 use chancery_authority::setting::{Setting, SettingName};
 use chancery_authority::store::{Answer, CertificateFilter, Health, OnlyRevoked, OpenWork, Page};
 use chancery_authority::{
-    AccountId, AuthorizationId, CertificateId, Change, IssuerId, OrderId, Outcome, Store,
-    StoreError,
+    AccountId, AuthorizationId, BindingId, CertificateId, Change, IssuerId, OrderId, Outcome,
+    Store, StoreError,
 };
 use chancery_pki::{RevocationReason, RevokedEntry, Serial, UnixTime};
 use minicbor::Decode;
@@ -270,6 +271,16 @@ impl Store for SqliteStore {
         self.point(|db| list(db, "issuer", "select id, body from issuer order by id", []))
     }
 
+    fn binding(&self, id: BindingId) -> Answer<'_, Option<Binding>> {
+        let sql = "select id, body from binding where id = ?1";
+        self.point(|db| find(db, "binding", sql, [id.0]))
+    }
+
+    fn bindings(&self, page: Page) -> Answer<'_, Vec<Binding>> {
+        let sql = "select id, body from binding where id > ?1 order by id limit ?2";
+        self.listing(move |db| list(db, "binding", sql, params![page.after, limit(page)]))
+    }
+
     fn setting(&self, name: SettingName) -> Answer<'_, Option<Setting>> {
         let sql = "select name, body from setting where name = ?1";
         self.point(|db| find(db, "setting", sql, [setting_key(name)]))
@@ -315,7 +326,8 @@ impl Store for SqliteStore {
             coalesce((select max(id) from account), 0),
             coalesce((select max(id) from orders), 0),
             coalesce((select max(id) from authorization), 0),
-            coalesce((select max(id) from certificate), 0))";
+            coalesce((select max(id) from certificate), 0),
+            coalesce((select max(id) from binding), 0))";
         let disk = self.disk.look();
         self.point(|db| {
             db.query_row(sql, [], |row| row.get(0))

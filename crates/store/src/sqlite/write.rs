@@ -63,6 +63,9 @@ fn holds(connection: &Connection, need: Need) -> rusqlite::Result<bool> {
         Need::NoAccountWith(tag) => Ok(!connection
             .prepare_cached("select 1 from account where key_tag = ?1")?
             .exists([tag.0])?),
+        Need::BindingHolds(id) => connection
+            .prepare_cached("select 1 from binding where id = ?1 and withdrawn is null")?
+            .exists([id.0]),
     }
 }
 
@@ -114,6 +117,22 @@ fn one(connection: &Connection, node: u8, write: &Write) -> rusqlite::Result<boo
                     connection,
                     "update crl set version = ?4, body = ?5 where issuer = ?1 and shard = ?2 and version = ?3",
                     params![crl.issuer.0, crl.shard, from, crl.version, body],
+                ),
+            }
+        }
+        Record::Binding(binding) => {
+            let body = encode(binding);
+            let withdrawn = binding.withdrawn.map(|at| at.0);
+            match expect {
+                Expect::Absent => insert(
+                    connection,
+                    "insert into binding (id, version, node, epoch, withdrawn, body) values (?1, ?2, ?3, 0, ?4, ?5)",
+                    params![binding.id.0, binding.version, node, withdrawn, body],
+                ),
+                Expect::Version(from) => update(
+                    connection,
+                    "update binding set version = ?3, withdrawn = ?4, body = ?5 where id = ?1 and version = ?2",
+                    params![binding.id.0, from, binding.version, withdrawn, body],
                 ),
             }
         }

@@ -98,7 +98,9 @@ fn spelled(change: &Change) -> String {
             Record::Order(it) => ("order", it.id.0, it.version),
             Record::Authorization(it) => ("authorization", it.id.0, it.version),
             Record::Certificate(it) => ("certificate", it.id.0, it.version),
-            Record::Issuer(_) | Record::Crl(_) | Record::Setting(_) => continue,
+            Record::Issuer(_) | Record::Crl(_) | Record::Setting(_) | Record::Binding(_) => {
+                continue;
+            }
         };
         line += &format!(" {table}:{id}:{version}");
     }

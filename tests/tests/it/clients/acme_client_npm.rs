@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{is_a_good_chain, status_of};
 
 /// The folder of modules that has it.
-fn modules() -> Option<PathBuf> {
+pub(super) fn modules() -> Option<PathBuf> {
     let tools = std::env::var_os("CHANCERY_TOOLS")
         .map(PathBuf::from)
         .unwrap_or_default();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use chancery_testkit::require;
 use chancery_tests::hooks::Hooks;
-use chancery_tests::{Authority, eventually, script};
+use chancery_tests::{Authority, Setup, eventually, script};
 
 use super::{
     P256, RSA_2048, Unattended, WITHIN, is_a_good_chain_for, served_after, short_lived,
@@ -18,19 +18,23 @@ use super::{
 const MODULES: &str = "/usr/lib/apache2/modules";
 
 /// A running Apache, and the authority that it is used with.
-struct Apache {
+pub(super) struct Apache {
     /// Dropping it ends every process of it.
     server: Unattended,
     folder: PathBuf,
     _hooks: Hooks,
-    authority: Authority,
+    pub(super) authority: Authority,
 }
 
 impl Apache {
     /// For these names, of which the first is no wildcard; `more` is more of the configuration.
-    fn start(names: &[&str], more: &str) -> Option<Self> {
+    pub(super) fn start(
+        setup: Setup,
+        names: &[&str],
+        more: impl FnOnce(&Authority) -> String,
+    ) -> Option<Self> {
         let program = require("apache2")?;
-        let authority = Authority::start_with(short_lived());
+        let authority = Authority::start_with(setup);
         let hooks = Hooks::open(authority.site());
         let folder = authority.scratch("apache");
         fs::create_dir(&folder).expect("a folder");
@@ -47,7 +51,7 @@ impl Apache {
                 folder.display(),
                 hooks.port()
             )
-            + more;
+            + &more(&authority);
         fs::write(folder.join("httpd.conf"), text).expect("a configuration");
         let mut command = Command::new(program);
         command.arg("-f").arg(folder.join("httpd.conf"));
@@ -61,7 +65,7 @@ impl Apache {
     }
 
     /// What it has got and does not use yet is kept in a folder of this name.
-    fn wait_until_staged(&self) {
+    pub(super) fn wait_until_staged(&self) {
         let job = self.folder.join("md/staging/a.test/job.json");
         eventually("it got a certificate", WITHIN, || {
             let text = fs::read_to_string(&job).ok()?;
@@ -71,7 +75,7 @@ impl Apache {
     }
 
     /// A graceful restart, as its package's timer does.
-    fn reload(&self) {
+    pub(super) fn reload(&self) {
         let pid = text_of(self.folder.join("httpd.pid"));
         let mut kill = Command::new("kill");
         kill.args(["-USR1", pid.trim()]);
@@ -108,8 +112,13 @@ fn configuration(authority: &Authority, folder: &Path, names: &[&str]) -> String
 }
 
 /// Two certificates, of which the second comes when a third of the first one's life is left, six seconds after that.
-fn gets_and_renews(names: &[&str], more: &str, kind: &str) {
-    let Some(apache) = Apache::start(names, more) else {
+pub(super) fn gets_and_renews(
+    setup: Setup,
+    names: &[&str],
+    kind: &str,
+    more: impl FnOnce(&Authority) -> String,
+) {
+    let Some(apache) = Apache::start(setup, names, more) else {
         return;
     };
     let (authority, port) = (&apache.authority, apache.authority.tls_port());
@@ -127,11 +136,15 @@ fn gets_and_renews(names: &[&str], more: &str, kind: &str) {
 #[test]
 fn apache_serves_what_it_got_by_itself_and_renews_it_in_time() {
     let more = "MDCAChallenges http-01\nMDPrivateKeys RSA 2048\n";
-    gets_and_renews(&["a.test", "www.a.test"], more, RSA_2048);
+    gets_and_renews(short_lived(), &["a.test", "www.a.test"], RSA_2048, |_| {
+        more.to_owned()
+    });
 }
 
 #[test]
 fn apache_serves_and_renews_a_wildcard_by_dns_01() {
     let more = "MDCAChallenges dns-01\nMDChallengeDns01Version 2\nMDPrivateKeys P-256\n";
-    gets_and_renews(&["a.test", "*.a.test"], more, P256);
+    gets_and_renews(short_lived(), &["a.test", "*.a.test"], P256, |_| {
+        more.to_owned()
+    });
 }

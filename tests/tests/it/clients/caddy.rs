@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use chancery_testkit::require;
-use chancery_tests::Authority;
 use chancery_tests::openssl::served_chain;
+use chancery_tests::{Authority, Setup};
 use serde_json::{Value, json};
 
 use super::{
@@ -14,17 +14,16 @@ use super::{
 
 /// Its server for redirects stays on the port of http-01; without, it would open that for each challenge and close it under
 /// the next. One site for each name: it gets a certificate for each, of this kind of key, and looks each second whether one is due.
-fn configuration(authority: &Authority, key_type: &str, names: &[&str]) -> Value {
-    let issuer = json!({
+fn configuration(authority: &Authority, key_type: &str, names: &[&str], more: Value) -> Value {
+    let mut issuer = json!({
         "module": "acme",
         "ca": short_lived_directory(authority),
         "email": "admin@a.test",
         "trusted_roots_pem_files": [authority.root()],
-        "challenges": {
-            "http": { "alternate_port": authority.http_port() },
-            "tls-alpn": { "disabled": true },
-        },
     });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        issuer[key] = value.clone();
+    }
     let policy = json!({ "subjects": names, "key_type": key_type, "issuers": [issuer] });
     let site = json!({
         "match": [{ "host": names }],
@@ -47,13 +46,19 @@ fn configuration(authority: &Authority, key_type: &str, names: &[&str]) -> Value
     })
 }
 
-fn serves_and_renews(key_type: &str, kind: &str, names: &[&str]) {
+/// `more` is more of what Caddy is told of the authority.
+pub(super) fn serves_and_renews(
+    setup: Setup,
+    (key_type, kind): (&str, &str),
+    names: &[&str],
+    more: impl FnOnce(&Authority) -> Value,
+) {
     let Some(program) = require("caddy") else {
         return;
     };
-    let authority = Authority::start_with(short_lived());
+    let authority = Authority::start_with(setup);
     let file = authority.scratch("caddy.json");
-    let text = configuration(&authority, key_type, names).to_string();
+    let text = configuration(&authority, key_type, names, more(&authority)).to_string();
     std::fs::write(&file, text).expect("a configuration");
     let mut command = Command::new(program);
     command.arg("run").arg("--config").arg(&file);
@@ -81,13 +86,21 @@ fn serves_and_renews(key_type: &str, kind: &str, names: &[&str]) {
     authority.check_invariants();
 }
 
+pub(super) fn by_http_01(authority: &Authority) -> Value {
+    json!({ "challenges": {
+        "http": { "alternate_port": authority.http_port() },
+        "tls-alpn": { "disabled": true },
+    } })
+}
+
 /// The second certificates come when a third of the first ones' life is left, six seconds after those.
 #[test]
 fn caddy_serves_what_it_got_by_itself_and_renews_it_in_time() {
-    serves_and_renews("p256", P256, &["a.test"]);
+    serves_and_renews(short_lived(), ("p256", P256), &["a.test"], by_http_01);
 }
 
 #[test]
 fn caddy_serves_and_renews_rsa_too() {
-    serves_and_renews("rsa2048", RSA_2048, &["a.test", "www.a.test"]);
+    let rsa = ("rsa2048", RSA_2048);
+    serves_and_renews(short_lived(), rsa, &["a.test", "www.a.test"], by_http_01);
 }

@@ -15,16 +15,20 @@ use super::{is_a_good_chain, status_of};
 const WITHIN: Duration = Duration::from_secs(120);
 
 /// certbot with folders of its own, and the authority that it is used with.
-struct Certbot {
+pub(super) struct Certbot {
     program: PathBuf,
-    authority: Authority,
+    pub(super) authority: Authority,
     hooks: Hooks,
 }
 
 impl Certbot {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
+        Self::start_with(Setup::new().without_web_host())
+    }
+
+    pub(super) fn start_with(setup: Setup) -> Option<Self> {
         let program = require("certbot")?;
-        let authority = Authority::start_with(Setup::new().without_web_host());
+        let authority = Authority::start_with(setup);
         let hooks = Hooks::open(authority.site());
         Some(Self {
             program,
@@ -33,7 +37,7 @@ impl Certbot {
         })
     }
 
-    fn try_run(&self, words: &[&str]) -> Finished {
+    pub(super) fn try_run(&self, words: &[&str]) -> Finished {
         let mut command = Command::new(&self.program);
         command
             .args(words)
@@ -48,7 +52,7 @@ impl Certbot {
         run(command, WITHIN).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn run(&self, words: &[&str]) -> Finished {
+    pub(super) fn run(&self, words: &[&str]) -> Finished {
         let finished = self.try_run(words);
         assert!(
             finished.status.success(),
@@ -59,7 +63,7 @@ impl Certbot {
         finished
     }
 
-    fn register(&self) {
+    pub(super) fn register(&self) {
         self.run(&[
             "register",
             "--agree-tos",
@@ -70,7 +74,7 @@ impl Certbot {
     }
 
     /// `certonly` by http-01, with certbot's own web server.
-    fn standalone(&self, key_type: &str, names: &[&str]) -> String {
+    pub(super) fn standalone(&self, key_type: &str, names: &[&str]) -> String {
         let port = self.authority.http_port().to_string();
         let mut words = vec!["certonly", "--standalone", "--key-type", key_type];
         words.extend(["--http-01-port", &port, "--http-01-address", "127.0.0.1"]);
@@ -87,7 +91,7 @@ impl Certbot {
             .join(file)
     }
 
-    fn chain(&self, lineage: &str) -> String {
+    pub(super) fn chain(&self, lineage: &str) -> String {
         fs::read_to_string(self.live(lineage, "fullchain.pem")).expect("certbot wrote the chain")
     }
 }

@@ -12,19 +12,22 @@ use chancery_tests::{Authority, Setup, Webroot, openssl, script};
 use super::{P256, RSA_2048, finish, is_a_good_chain_for, status_of, succeed, text_of};
 
 /// dehydrated with a folder of its own, and the authority that it is used with.
-struct Dehydrated {
+pub(super) struct Dehydrated {
     program: PathBuf,
     hooks: Hooks,
     _web: Webroot,
-    authority: Authority,
+    pub(super) authority: Authority,
 }
 
 impl Dehydrated {
     /// With more lines for its configuration, which is a shell script too.
     fn start(more: &str) -> Option<Self> {
+        Self::start_with(Setup::new().without_web_host(), more)
+    }
+
+    pub(super) fn start_with(setup: Setup, more: &str) -> Option<Self> {
         let program = require("dehydrated")?;
         let terms = "https://a.test/terms";
-        let setup = Setup::new().without_web_host();
         let authority = Authority::start_with(setup.set("gateway.server.terms_of_service", terms));
         let base = authority.scratch("dehydrated");
         let answers = base.join("answers");
@@ -46,7 +49,7 @@ impl Dehydrated {
         })
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         let configuration = self.authority.scratch("dehydrated/config");
         command.arg("--config").arg(configuration).args(words);
@@ -54,7 +57,7 @@ impl Dehydrated {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Finished {
+    pub(super) fn run(&self, words: &[&str]) -> Finished {
         succeed(self.command(words))
     }
 
@@ -64,7 +67,7 @@ impl Dehydrated {
         path.to_str().expect("a plain path").to_owned()
     }
 
-    fn chain(&self, certificate: &str) -> String {
+    pub(super) fn chain(&self, certificate: &str) -> String {
         text_of(self.path(certificate, "fullchain.pem"))
     }
 }

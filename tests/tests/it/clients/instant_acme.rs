@@ -5,15 +5,15 @@ use std::time::Duration;
 use chancery_crypto::{KeyKind, PrivateKey};
 use chancery_tests::{Authority, Site, csr_for, new_key, runtime};
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeType, Error, Identifier, NewAccount, NewOrder,
-    OrderStatus, RetryPolicy, RevocationReason, RevocationRequest,
+    Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Error, Identifier, NewAccount,
+    NewOrder, OrderStatus, RetryPolicy, RevocationReason, RevocationRequest,
 };
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{is_a_good_chain, status_of};
 
-const NEW_ACCOUNT: NewAccount<'static> = NewAccount {
+pub(super) const NEW_ACCOUNT: NewAccount<'static> = NewAccount {
     contact: &["mailto:admin@a.test"],
     terms_of_service_agreed: true,
     only_return_existing: false,
@@ -26,7 +26,7 @@ fn patience() -> RetryPolicy {
         .timeout(Duration::from_secs(60))
 }
 
-async fn register(authority: &Authority) -> Account {
+pub(super) async fn register(authority: &Authority) -> Account {
     let builder = Account::builder_with_root(authority.root()).expect("the root");
     let (account, _) = builder
         .create(&NEW_ACCOUNT, authority.directory().to_owned(), None)
@@ -35,37 +35,63 @@ async fn register(authority: &Authority) -> Account {
     account
 }
 
-async fn issue(account: &Account, site: &Site, key: &PrivateKey, names: &[&str]) -> String {
-    let identifiers: Vec<Identifier> = names
-        .iter()
+pub(super) fn dns(names: &[&str]) -> Vec<Identifier> {
+    let names = names.iter();
+    names
         .map(|name| Identifier::Dns((*name).to_owned()))
-        .collect();
-    let mut order = account
-        .new_order(&NewOrder::new(&identifiers))
-        .await
-        .expect("an order");
-    assert_eq!(order.state().status, OrderStatus::Pending);
-    let mut authorizations = order.authorizations();
-    while let Some(authorization) = authorizations.next().await {
-        let mut authorization = authorization.expect("an authorization");
-        assert_eq!(authorization.status, AuthorizationStatus::Pending);
-        let wildcard = authorization.wildcard;
-        let kind = if wildcard {
-            ChallengeType::Dns01
-        } else {
-            ChallengeType::Http01
-        };
-        let mut challenge = authorization
-            .challenge(kind)
-            .expect("a challenge of this kind");
+        .collect()
+}
+
+/// Wildcards by dns-01, other names by http-01.
+pub(super) async fn issue(
+    account: &Account,
+    site: &Site,
+    key: &PrivateKey,
+    names: &[&str],
+) -> String {
+    let identifiers = dns(names);
+    let kind = |wildcard| match wildcard {
+        true => ChallengeType::Dns01,
+        false => ChallengeType::Http01,
+    };
+    let asked = NewOrder::new(&identifiers);
+    let csr = csr_for(key, names);
+    complete(account, &asked, &csr, kind, present(site)).await
+}
+
+/// Puts what a challenge wants where the authority looks for it.
+pub(super) fn present(site: &Site) -> impl Fn(&ChallengeHandle<'_>) {
+    move |challenge| {
         let proof = challenge.key_authorization();
-        if wildcard {
+        if challenge.r#type == ChallengeType::Dns01 {
             let name = challenge.identifier().to_string();
             site.add_dns01(name.trim_start_matches("*."), &proof.dns_value());
         } else {
             site.tokens
                 .put_token(challenge.token.clone(), proof.as_str().to_owned());
         }
+    }
+}
+
+/// The way of any order to its certificate: each challenge is of the kind that is wanted for a wildcard, or for none.
+pub(super) async fn complete(
+    account: &Account,
+    asked: &NewOrder<'_>,
+    csr: &[u8],
+    kind: impl Fn(bool) -> ChallengeType,
+    present: impl Fn(&ChallengeHandle<'_>),
+) -> String {
+    let mut order = account.new_order(asked).await.expect("an order");
+    assert_eq!(order.state().status, OrderStatus::Pending);
+    let mut authorizations = order.authorizations();
+    while let Some(authorization) = authorizations.next().await {
+        let mut authorization = authorization.expect("an authorization");
+        assert_eq!(authorization.status, AuthorizationStatus::Pending);
+        let kind = kind(authorization.wildcard);
+        let mut challenge = authorization
+            .challenge(kind)
+            .expect("a challenge of this kind");
+        present(&challenge);
         challenge
             .set_ready()
             .await
@@ -76,10 +102,7 @@ async fn issue(account: &Account, site: &Site, key: &PrivateKey, names: &[&str])
         .await
         .expect("the order can be looked at");
     assert_eq!(status, OrderStatus::Ready);
-    order
-        .finalize_csr(&csr_for(key, names))
-        .await
-        .expect("it is finalized");
+    order.finalize_csr(csr).await.expect("it is finalized");
     order
         .poll_certificate(&patience())
         .await

@@ -11,16 +11,20 @@ use chancery_tests::{Authority, Setup, Webroot, script};
 use super::{P256, P384, RSA_2048, finish, is_a_good_chain_for, status_of, succeed, text_of};
 
 /// lego with a folder of its own, and the authority that it is used with.
-struct Lego {
+pub(super) struct Lego {
     program: PathBuf,
-    authority: Authority,
+    pub(super) authority: Authority,
     hooks: Hooks,
 }
 
 impl Lego {
     fn start() -> Option<Self> {
+        Self::start_with(Setup::new().without_web_host())
+    }
+
+    pub(super) fn start_with(setup: Setup) -> Option<Self> {
         let program = require("lego")?;
-        let authority = Authority::start_with(Setup::new().without_web_host());
+        let authority = Authority::start_with(setup);
         let hooks = Hooks::open(authority.site());
         Some(Self {
             program,
@@ -29,7 +33,7 @@ impl Lego {
         })
     }
 
-    fn command(&self, names: &[&str], words: &[&str]) -> Command {
+    pub(super) fn command(&self, names: &[&str], words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["--accept-tos", "--email", "admin@a.test"]);
         command.args(["--server", self.authority.directory()]);
@@ -48,12 +52,12 @@ impl Lego {
         command
     }
 
-    fn run(&self, names: &[&str], words: &[&str]) -> Finished {
+    pub(super) fn run(&self, names: &[&str], words: &[&str]) -> Finished {
         succeed(self.command(names, words))
     }
 
     /// By http-01 with lego's own web server.
-    fn standalone(&self, names: &[&str], words: &[&str]) {
+    pub(super) fn standalone(&self, names: &[&str], words: &[&str]) {
         let port = format!("127.0.0.1:{}", self.authority.http_port());
         self.run(
             names,
@@ -61,7 +65,7 @@ impl Lego {
         );
     }
 
-    fn chain(&self, file: &str) -> String {
+    pub(super) fn chain(&self, file: &str) -> String {
         text_of(self.authority.scratch("lego/certificates").join(file))
     }
 }

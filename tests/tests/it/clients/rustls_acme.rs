@@ -1,44 +1,44 @@
 //! rustls-acme, a Rust crate: it lives inside a server, and gets and renews what that presents.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chancery_tests::{Authority, Setup, Webroot, eventually, runtime};
+use chancery_tests::{Authority, Setup, TlsHost, Webroot, eventually, runtime};
 use futures_util::StreamExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_acme::acme::ACME_TLS_ALPN_NAME;
 use rustls_acme::caches::DirCache;
 use rustls_acme::{AcmeConfig, EventOk, UseChallenge};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::{P256, WITHIN, is_a_good_chain_for, served_after, short_lived, short_lived_directory};
 
 const NAMES: [&str; 2] = ["a.test", "www.a.test"];
 
-/// A server that has the client inside. Dropping it ends both, and its ports are free then.
-struct Server {
-    tasks: [JoinHandle<()>; 2],
+/// A server that has the client inside. Dropping it ends both.
+pub(super) struct Server {
+    driven: JoinHandle<()>,
     _web: Webroot,
+    _tls: TlsHost,
     /// What the client has done, and what went wrong.
     events: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    fn start(authority: &Authority, directory: &str) -> Self {
+    pub(super) fn start(authority: &Authority, directory: &str, challenge: UseChallenge) -> Self {
         let config = AcmeConfig::new_with_client_config(NAMES, trusting(authority))
             .directory(directory)
             .contact_push("mailto:admin@a.test")
-            .challenge_type(UseChallenge::Http01)
+            .challenge_type(challenge)
             .cache(DirCache::new(authority.scratch("cache")));
         let mut state = config.state();
         let resolver = state.resolver();
         let web = Webroot::answering(authority.http_port(), move |token| {
             resolver.get_http_01_key_auth(token).map(String::into_bytes)
         });
-        let served = serve(state.default_rustls_config(), authority.tls_port());
+        let mut config = Arc::unwrap_or_clone(state.default_rustls_config());
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), ACME_TLS_ALPN_NAME.to_vec()];
         let events = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&events);
         let driven = runtime().spawn(async move {
@@ -54,8 +54,9 @@ impl Server {
             }
         });
         Self {
-            tasks: [served, driven],
+            driven,
             _web: web,
+            _tls: TlsHost::shaking_hands(authority.tls_port(), config),
             events,
         }
     }
@@ -67,7 +68,7 @@ impl Server {
         });
     }
 
-    fn events(&self) -> Vec<String> {
+    pub(super) fn events(&self) -> Vec<String> {
         let events = self.events.lock();
         events.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -75,10 +76,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        for task in &mut self.tasks {
-            task.abort();
-            runtime().block_on(task).ok();
-        }
+        self.driven.abort();
     }
 }
 
@@ -94,26 +92,17 @@ fn trusting(authority: &Authority) -> Arc<ClientConfig> {
     Arc::new(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Shakes hands with whoever comes, and no more.
-fn serve(config: Arc<ServerConfig>, port: u16) -> JoinHandle<()> {
-    let listener = runtime().block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
-    let listener = listener.expect("the port is free");
-    let acceptor = TlsAcceptor::from(config);
-    runtime().spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move { acceptor.accept(stream).await.map(drop) });
-        }
-    })
-}
-
 /// Each name takes it a second by its own waiting; the second certificate comes when a third of the first one's life is
 /// left, six seconds after that.
 #[test]
 fn rustls_acme_presents_what_it_got_by_itself_and_renews_it_in_time() {
     let authority = Authority::start_with(short_lived());
     let port = authority.tls_port();
-    let server = Server::start(&authority, &short_lived_directory(&authority));
+    let server = Server::start(
+        &authority,
+        &short_lived_directory(&authority),
+        UseChallenge::Http01,
+    );
     let first = served_after(&authority, port, "www.a.test", "");
     is_a_good_chain_for(&authority, P256, &first, &NAMES);
     let second = served_after(&authority, port, "www.a.test", &first);
@@ -132,12 +121,12 @@ fn rustls_acme_presents_what_it_got_by_itself_and_renews_it_in_time() {
 fn rustls_acme_goes_on_with_what_it_has_after_a_restart() {
     let authority = Authority::start_with(Setup::new().without_web_host());
     let port = authority.tls_port();
-    let server = Server::start(&authority, authority.directory());
+    let server = Server::start(&authority, authority.directory(), UseChallenge::Http01);
     let first = served_after(&authority, port, "a.test", "");
     server.wait_for("CertCacheStore");
     drop(server);
 
-    let server = Server::start(&authority, authority.directory());
+    let server = Server::start(&authority, authority.directory(), UseChallenge::Http01);
     server.wait_for("an old certificate");
     assert_eq!(served_after(&authority, port, "a.test", ""), first);
     let issued = authority.certificates();

@@ -6,7 +6,7 @@ use std::process::Command;
 use chancery_testkit::process::Finished;
 use chancery_testkit::require;
 use chancery_tests::hooks::Hooks;
-use chancery_tests::{Authority, script, skip};
+use chancery_tests::{Authority, Setup, script, skip};
 
 use super::{P256, RSA_2048, finish, is_a_good_chain_for, status_of, succeed, text_of};
 
@@ -15,20 +15,24 @@ const SYSTEM_TRUST: &str = "/etc/ssl/certs/ca-certificates.crt";
 const WITH_OUR_ROOT: &str = "mount --bind \"$0\" \"$1\" && shift && exec \"$@\"";
 
 /// uacme with a folder of its own, and the authority that it is used with.
-struct Uacme {
+pub(super) struct Uacme {
     program: PathBuf,
     /// Makes a view of the file system of its own, as root or as a user who is root there.
     view: Vec<&'static str>,
-    authority: Authority,
+    pub(super) authority: Authority,
     hooks: Hooks,
 }
 
 impl Uacme {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
+        Self::start_with(Setup::new())
+    }
+
+    pub(super) fn start_with(setup: Setup) -> Option<Self> {
         let program = require("uacme")?;
         require("unshare")?;
         let view = own_view()?;
-        let authority = Authority::start();
+        let authority = Authority::start_with(setup);
         let hooks = Hooks::open(authority.site());
         Some(Self {
             program,
@@ -38,7 +42,11 @@ impl Uacme {
         })
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
+        self.command_with("uacme_hook.sh", words)
+    }
+
+    pub(super) fn command_with(&self, hook: &str, words: &[&str]) -> Command {
         let mut command = Command::new("unshare");
         command.args(&self.view).args(["sh", "-c", WITH_OUR_ROOT]);
         command.arg(self.authority.root()).arg(SYSTEM_TRUST);
@@ -47,17 +55,16 @@ impl Uacme {
         command
             .arg("--confdir")
             .arg(self.authority.scratch("uacme"));
-        command.arg("--hook").arg(script("uacme_hook.sh"));
-        command.args(words);
+        command.arg("--hook").arg(script(hook)).args(words);
         command.env("HOOK_PORT", self.hooks.port().to_string());
         command
     }
 
-    fn run(&self, words: &[&str]) -> Finished {
+    pub(super) fn run(&self, words: &[&str]) -> Finished {
         succeed(self.command(words))
     }
 
-    fn issue(&self, challenge: &str, words: &[&str]) {
+    pub(super) fn issue(&self, challenge: &str, words: &[&str]) {
         let mut command = self.command(words);
         command.env("CHALLENGE", challenge);
         succeed(command);
@@ -68,7 +75,7 @@ impl Uacme {
         path.to_str().expect("a plain path").to_owned()
     }
 
-    fn chain(&self, name: &str) -> String {
+    pub(super) fn chain(&self, name: &str) -> String {
         text_of(self.path(&format!("{name}/cert.pem")))
     }
 }

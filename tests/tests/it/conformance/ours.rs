@@ -5,12 +5,8 @@ use chancery_tests::conform::{Column, checks};
 use super::only_these;
 
 /// What does not hold yet, or cannot be asked; whoever builds a thing takes it off.
-const EXCEPTIONS: [(u8, &str, &str); 10] = [
+const EXCEPTIONS: [(u8, &str, &str); 6] = [
     (35, "not offered", "limits are off in tests"),
-    (66, "not offered", "external accounts are not built yet"),
-    (67, "not offered", "external accounts are not built yet"),
-    (69, "not offered", "external accounts are not built yet"),
-    (70, "not offered", "external accounts are not built yet"),
     (81, "not offered", "orders live for a week"),
     (92, "not offered", "there is one chain only"),
     (

@@ -1,18 +1,8 @@
 //! Renewal as the server steers it: renewal information, replacement, validity (RFC 9773, RFC 8555 §7.4).
 
-use chancery_acme::CertId;
 use chancery_pki::UnixTime;
-use chancery_tests::{Account, Authority, Client, Issued, Reply, csr_for, new_key};
+use chancery_tests::{Account, Authority, Client, Reply, csr_for, new_key};
 use serde_json::{Value, json};
-
-fn cert_id(issued: &Issued) -> String {
-    let leaf = issued.leaf();
-    let id = CertId {
-        authority_key_id: leaf.authority_key_id().expect("it has one").to_vec(),
-        serial: leaf.serial().as_bytes().to_vec(),
-    };
-    id.to_string()
-}
 
 fn renewal_info(client: &Client, cert_id: &str) -> Reply {
     client
@@ -38,7 +28,7 @@ fn the_window_is_told_to_whoever_knows_the_certificate_and_passes_with_its_revoc
     let client = authority.client();
     let account = client.register();
     let issued = account.issue(&["a.test"]);
-    let told = renewal_info(&client, &cert_id(&issued));
+    let told = renewal_info(&client, &issued.cert_id());
     assert_eq!(told.status, 200, "{}", told.text());
     let again: u64 = told.header("retry-after").parse().expect("seconds");
     assert!((60..=21_600).contains(&again), "{again}");
@@ -48,7 +38,7 @@ fn the_window_is_told_to_whoever_knows_the_certificate_and_passes_with_its_revoc
     assert!(leaf.not_before() < start && start < end && end < leaf.not_after());
 
     assert_eq!(account.revoke(&issued, Some(1)).status, 200);
-    let window = renewal_info(&client, &cert_id(&issued)).json()["suggestedWindow"].clone();
+    let window = renewal_info(&client, &issued.cert_id()).json()["suggestedWindow"].clone();
     assert!(
         time(&window["end"]) < start,
         "it should have been replaced already"
@@ -69,7 +59,7 @@ fn a_certificate_is_replaced_by_one_order_at_a_time() {
     let client = authority.client();
     let (account, stranger) = (client.register(), client.register());
     let issued = account.issue(&["a.test"]);
-    let replaces = json!({ "replaces": cert_id(&issued) });
+    let replaces = json!({ "replaces": issued.cert_id() });
     let refused = place(&stranger, "a.test", &replaces);
     assert_eq!(refused.in_short(), "400 malformed", "{}", refused.text());
     let refused = place(&account, "b.test", &replaces);

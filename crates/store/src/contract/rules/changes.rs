@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use chancery_authority::account::{Account, KeyTag, Owner};
+use chancery_authority::account::{Account, Bound, KeyTag, Owner};
 use chancery_authority::audit::Actor;
 use chancery_authority::change::Record;
 use chancery_authority::issuance::KeyUse;
@@ -13,7 +13,7 @@ use chancery_jose::Jwk;
 use tokio::task::JoinSet;
 
 use crate::contract::Open;
-use crate::contract::steps::{applied, conflicts, holds, stored};
+use crate::contract::steps::{any_use, applied, conflicts, holds, stored};
 
 /// Claims of one order at the same moment (failures A18).
 const CLAIMS: usize = 100;
@@ -226,4 +226,34 @@ pub(in crate::contract) async fn a18_one_claim_wins(open: Open<'_>) {
         &world.order(order.account, another).expect("placed").0,
     )
     .await;
+}
+
+pub(in crate::contract) async fn bindings_hold_and_count(open: Open<'_>) {
+    let (mut world, store) = (World::new(28), open());
+    let (made, binding) = world.binding(any_use()).expect("made");
+    let bound = Account {
+        bound: Some(Bound {
+            binding: binding.id,
+            jws: "{}".to_owned(),
+        }),
+        ..world.account().1
+    };
+    let owner = Owner::unstored(bound.id, bound.status).bound_to(binding.id);
+    let place = |world: &mut World, name| {
+        let placed = world.order_of(owner, names(&[name]).expect("a name"));
+        placed.expect("placed").0
+    };
+    // Nobody made it yet.
+    conflicts(&*store, &place(&mut world, "a.test")).await;
+    applied(&*store, &made).await;
+    conflicts(&*store, &made).await;
+    holds(&*store, &made).await;
+    applied(&*store, &place(&mut world, "b.test")).await;
+    let late = place(&mut world, "c.test");
+    let withdrawn = binding.withdraw(world.now, 7).expect("it holds");
+    applied(&*store, &withdrawn).await;
+    // Decided on the same version.
+    conflicts(&*store, &withdrawn).await;
+    conflicts(&*store, &late).await;
+    holds(&*store, &withdrawn).await;
 }

@@ -7,7 +7,7 @@ use chancery_authority::{AccountId, OrderId, Store};
 use tokio::task::JoinSet;
 
 use crate::contract::Open;
-use crate::contract::steps::{applied, issued};
+use crate::contract::steps::{any_use, applied, issued};
 
 const NOTHING: OpenWork = OpenWork {
     orders: Vec::new(),
@@ -85,6 +85,22 @@ macro_rules! walk {
             seen.extend(found);
         }
     }};
+}
+
+pub(in crate::contract) async fn bindings_ascend(open: Open<'_>) {
+    let (mut world, store) = (World::new(56), open());
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let (change, binding) = world.binding(any_use()).expect("made");
+        applied(&*store, &change).await;
+        all.push(binding);
+    }
+    for limit in [1, 2, 5, Page::LIMIT_MAX] {
+        let seen = walk!(limit, |page| store.bindings(page));
+        assert_eq!(seen, all, "by {limit}");
+    }
+    let health = store.health().await.expect("answers");
+    assert_eq!(health.highest_id, all[4].id.0, "its numbers count too");
 }
 
 pub(in crate::contract) async fn pages_ascend(open: Open<'_>) {

@@ -109,6 +109,7 @@ fn in_model(model: &Model, record: &Record) -> Option<Record> {
             .cloned()
             .map(Record::Crl),
         Record::Setting(it) => model.setting(it.name).cloned().map(Record::Setting),
+        Record::Binding(it) => model.bindings.get(&it.id).cloned().map(Record::Binding),
     }
 }
 
