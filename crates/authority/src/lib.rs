@@ -10,6 +10,7 @@
 //!   a signature, [`issuance::record`] ends it;
 //! - [`change::Change`]: its constructors are everything that can happen to stored data;
 //! - [`authorize()`]: who may do what;
+//! - [`limit`]: how often something may be asked for;
 //! - [`binding`]: who may have an account at a gateway, and what that account may ask for;
 //! - [`store::Store`]: the one port, which `chancery-store` implements.
 //!
@@ -37,6 +38,7 @@ pub mod holding;
 pub mod id;
 pub mod issuance;
 pub mod issuer;
+pub mod limit;
 pub mod order;
 pub mod proof;
 pub mod recovery;

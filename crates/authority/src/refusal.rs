@@ -3,6 +3,7 @@
 use chancery_pki::{NotNarrower, San, Serial};
 
 use crate::id::AccountId;
+use crate::limit::TooOften;
 
 /// A refusal by the domain. Each variant is a cause that a client or a test can tell apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum Refusal {
     /// The binding does not make this account, or does not let it order.
     #[error("{0}")]
     Binding(#[from] BindingRefusal),
+    /// It was asked for too often.
+    #[error("{0}")]
+    TooOften(#[from] TooOften),
     /// A binding cannot be made as it was wished for.
     #[error("{0}")]
     Scope(#[from] ScopeFault),

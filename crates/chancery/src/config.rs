@@ -69,6 +69,12 @@ pub(crate) struct Validation {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsSection {
     pub(crate) enabled: bool,
+    /// `300/3h`, or `off`; what each counts is said by `authority::limit::Limited`.
+    pub(crate) accounts_per_address: String,
+    pub(crate) orders_per_account: String,
+    pub(crate) orders_per_name: String,
+    pub(crate) orders_per_exact_set: String,
+    pub(crate) failures_per_name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -177,7 +183,14 @@ impl Default for Validation {
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            accounts_per_address: "100/1h".to_owned(),
+            orders_per_account: "1000/1h".to_owned(),
+            orders_per_name: "100/1h".to_owned(),
+            orders_per_exact_set: "20/1h".to_owned(),
+            failures_per_name: "20/1h".to_owned(),
+        }
     }
 }
 

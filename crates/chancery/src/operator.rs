@@ -46,6 +46,17 @@ pub(crate) fn status(server: &Server) -> Result<(), Exit> {
         "CRLs waiting: {}, validations under way: {}",
         told["crls_waiting"], told["validations"]
     ));
+    for limit in items(&told["limits"]) {
+        let rate = match &limit["rate"] {
+            Value::Null => "off".to_owned(),
+            rate => text(rate),
+        };
+        say(format_args!(
+            "limit {}: {rate}, refused since the start: {}",
+            text(&limit["limit"]),
+            limit["refused"]
+        ));
+    }
     Ok(())
 }
 

@@ -215,6 +215,7 @@ async fn start(
         entropy: Arc::new(SystemEntropy),
         gateways: checked.gateways,
         default_gateway: checked.default_gateway,
+        rates: checked.rates,
         public_names: PublicNames::new(&bases.acme, IdCipher::new(&url_key)),
         node: NODE,
     })

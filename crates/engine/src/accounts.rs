@@ -1,5 +1,6 @@
 //! Accounts: create, find, update, deactivate (RFC 8555 §7.3).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chancery_authority::account::{Account, KeyTag, NewKey, Registration, TermsAgreement};
@@ -33,6 +34,8 @@ pub struct AccountWish {
     pub contact: Vec<String>,
     /// Whether the client says that it agrees to the terms.
     pub terms_agreed: TermsAgreement,
+    /// Where it comes from, as far as that is a network address.
+    pub from: Option<IpAddr>,
     /// The external account binding, with its text as the client wrote it.
     pub binding: Option<(BindingJws, String)>,
 }
@@ -81,6 +84,9 @@ impl Engine {
             OnMissing::Refuse => return Err(Refusal::AccountDoesNotExist.into()),
             OnMissing::Create(wish) => wish,
         };
+        if let Some(from) = wish.from {
+            self.limit_account(from)?;
+        }
         let (shown, _counting) = match &wish.binding {
             None => (None, None),
             Some((message, text)) => {

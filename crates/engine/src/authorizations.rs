@@ -11,7 +11,9 @@ use chancery_authority::authorization::{
 use chancery_authority::order::Order;
 use chancery_authority::proof::{Assignment, FailureKind, ProofFailure};
 use chancery_authority::refusal::Denied;
-use chancery_authority::{Action, AuthorizationId, Object, Outcome, Refusal, Subject, authorize};
+use chancery_authority::{
+    Action, AuthorizationId, ChangeKind, Object, Outcome, Refusal, Subject, authorize,
+};
 
 use chancery_pki::San;
 
@@ -84,6 +86,7 @@ impl Engine {
             let found = self.own_authorization(by, id).await?;
             let decision = found.respond(self.now(), challenge)?;
             if decision.change.is_none() {
+                self.pausing.wake(id.0);
                 return Ok(found);
             }
             if self.validations_queued() >= VALIDATIONS_QUEUED_MAX {
@@ -112,6 +115,7 @@ impl Engine {
         let entrance = self.entrance(by).await?;
         let gateway = &*entrance.gateway;
         by.check_terms(gateway)?;
+        self.limit_failed(by.id, [&identifier])?;
         let mut owner = Owner::from(by);
         for _ in 0..TRIES_MAX {
             let (change, made) = {
@@ -195,7 +199,12 @@ impl Engine {
                 Err(Refusal::AuthorizationState { .. } | Refusal::Denied(_)) => return Ok(()),
                 Err(refusal) => return Err(refusal.into()),
             };
+            let failed = decision.change.as_ref().map(|change| change.kind())
+                == Some(ChangeKind::AuthorizationFailed);
             if self.commit(decision).await? == Outcome::Applied {
+                if failed {
+                    self.count_failure(found.account, &found.identifier);
+                }
                 self.waiters.wake(id.0);
                 return Ok(());
             }

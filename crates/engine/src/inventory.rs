@@ -8,7 +8,7 @@ use chancery_authority::order::Order;
 use chancery_authority::store::{CertificateFilter, DiskSpace, Page};
 use chancery_pki::{Serial, UnixTime};
 
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, LimitLine};
 
 /// The state of the authority at a glance.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Status {
     pub crls_waiting: usize,
     /// Validations that wait or run.
     pub validations: usize,
+    /// What is limited, and how often that said no.
+    pub limits: Vec<LimitLine>,
 }
 
 impl Engine {
@@ -49,6 +51,7 @@ impl Engine {
             soonest_next_update: self.crls.all().iter().map(|crl| crl.next_update).min(),
             crls_waiting: self.crls.waiting(),
             validations: self.validations_queued(),
+            limits: self.limits(),
         }
     }
 

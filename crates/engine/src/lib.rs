@@ -23,6 +23,7 @@ mod first_run;
 mod invariants;
 mod inventory;
 mod journal_mark;
+mod limits;
 mod metrics;
 mod orders;
 mod recent;
@@ -67,6 +68,7 @@ pub use error::EngineError;
 pub use first_run::{FirstRunError, FirstRunPlan, Made, first_run};
 pub use invariants::InvariantReport;
 pub use inventory::Status;
+pub use limits::LimitLine;
 pub use metrics::Metrics;
 pub use orders::OrderWish;
 pub use revocations::Revoker;
@@ -98,9 +100,12 @@ pub struct Engine {
     ids: Mutex<IdSource>,
     /// Held by whoever counts something on a binding, so that they wait in line instead of overtaking each other.
     pub(crate) counting: tokio::sync::Mutex<()>,
+    pub(crate) limits: limits::Limits,
     pub(crate) accounts: account_cache::AccountCache,
     pub(crate) recent: recent::Recent,
     pub(crate) waiters: waiters::Waiters,
+    /// Validations that pause before their next attempt, by authorization.
+    pub(crate) pausing: waiters::Waiters,
     pub(crate) crls: CrlBoard,
     pub(crate) journal_mark: journal_mark::JournalMark,
     /// What is counted.
@@ -250,7 +255,7 @@ impl Engine {
     fn queue_validation(&self, authorization: AuthorizationId, challenge: u8, after: Duration) {
         self.validations_queued.fetch_add(1, Ordering::Relaxed);
         self.spawn(async move |engine: Arc<Self>| {
-            tokio::time::sleep(after).await;
+            engine.pause(authorization, after).await;
             // The semaphore is never closed.
             let running = engine.validations_running.acquire().await;
             let done = engine.validate(authorization, challenge).await;
@@ -260,6 +265,18 @@ impl Engine {
                 tracing::warn!(%error, "the result of a validation could not be stored");
             }
         });
+    }
+
+    /// Waits before another attempt, or until the client asks for it (RFC 8555 §8.2): attempts are few, so their pauses need
+    /// no bound from below.
+    async fn pause(&self, authorization: AuthorizationId, at_most: Duration) {
+        if !at_most.is_zero() {
+            self.pausing
+                .register(authorization.0)
+                .at_most(at_most)
+                .await;
+            self.pausing.tidy(authorization.0);
+        }
     }
 
     pub(crate) fn validations_queued(&self) -> usize {

@@ -70,6 +70,8 @@ impl Engine {
             let admitted = binding.check_order(wanted.replaces.as_ref());
             admitted.map_err(Refusal::from)?;
         }
+        self.limit_order(account.id, &wanted)?;
+        let replaces = wanted.replaces.is_some();
         let mut owner = Owner::from(account);
         for _ in 0..TRIES_MAX {
             let proven = self.proven_before(gateway, account.id, &wanted).await?;
@@ -82,6 +84,9 @@ impl Engine {
             let (change, order, authorizations) = match created {
                 Ok(created) => created,
                 Err(refusal) => {
+                    if replaces {
+                        self.limit_refused_replacement(account.id)?;
+                    }
                     self.remember_refusal(account, OrderId(0), &refusal);
                     return Err(refusal.into());
                 }

@@ -9,6 +9,7 @@ use chancery_authority::crl::CrlFloor;
 use chancery_authority::gateway::Gateways;
 use chancery_authority::issuance::Permit;
 use chancery_authority::issuer::{Issuer, LiveIssuer};
+use chancery_authority::limit::Rates;
 use chancery_authority::order::Order;
 use chancery_authority::setting::SettingName;
 use chancery_authority::urls::PublicNames;
@@ -48,6 +49,8 @@ pub struct EngineParts {
     pub default_gateway: String,
     /// What accounts and bindings are called outside.
     pub public_names: PublicNames,
+    /// How often what may be asked for.
+    pub rates: Rates,
     /// This node's number.
     pub node: u8,
 }
@@ -135,6 +138,8 @@ impl Engine {
             leaf_issuer,
             ids: Mutex::new(IdSource::new(parts.node, highest_id)),
             counting: tokio::sync::Mutex::new(()),
+            limits: crate::limits::Limits::new(parts.rates),
+            pausing: crate::waiters::Waiters::default(),
             accounts: crate::account_cache::AccountCache::default(),
             recent: crate::recent::Recent::default(),
             waiters: crate::waiters::Waiters::default(),

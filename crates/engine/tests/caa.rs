@@ -10,6 +10,7 @@ use chancery_authority::account::Account;
 use chancery_authority::authorization::{Authorization, AuthorizationState};
 use chancery_authority::caa::CaaRules;
 use chancery_authority::gateway::{BindingRule, Gateway, NameRules, Offer};
+use chancery_authority::limit::Rates;
 use chancery_authority::order::{Order, OrderState};
 use chancery_authority::urls::PublicNames;
 use chancery_authority::{IdCipher, Refusal, Store};
@@ -120,6 +121,7 @@ impl World {
             entropy: Arc::new(SystemEntropy),
             gateways: [("server".to_owned(), gateway(caa))].into(),
             default_gateway: "server".to_owned(),
+            rates: Rates::NONE,
             public_names: PublicNames::new("https://ca.test", IdCipher::new(&[7; 16])),
             node: 1,
         })

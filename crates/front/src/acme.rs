@@ -54,7 +54,7 @@ impl AcmeFront {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let path = request.uri().path().to_owned();
         let route = match Route::parse(&path) {
             Some(Route::WellKnown) => return self.to_default_directory(),
@@ -69,7 +69,9 @@ impl AcmeFront {
                 Err(_) => return not_found(),
             },
         };
-        let answer = self.dispatch(gateway, resource, &path, request).await;
+        let answer = self
+            .dispatch(gateway, resource, &path, (request, peer))
+            .await;
         answer.unwrap_or_else(|failure| self.refuse(gateway, failure))
     }
 
@@ -78,7 +80,7 @@ impl AcmeFront {
         gateway: &Gateway,
         resource: Resource<'_>,
         path: &str,
-        request: Request<Incoming>,
+        (request, peer): (Request<Incoming>, Peer),
     ) -> Result<Answer, Failure> {
         let method = request.method().clone();
         match (&method, resource) {
@@ -95,6 +97,7 @@ impl AcmeFront {
             (&Method::GET | &Method::HEAD, Resource::RenewalInfo(id)) => {
                 self.renewal_info(gateway, id).await
             }
+            (&Method::GET | &Method::HEAD, Resource::Limits) => Ok(self.limits_page()),
             (&Method::OPTIONS, _) => Ok(cors::preflight()),
             (&Method::POST, resource) => {
                 let accepts = match resource {
@@ -106,6 +109,7 @@ impl AcmeFront {
                     | Resource::NewOrder
                     | Resource::NewAuthorization
                     | Resource::RenewalInfo(_)
+                    | Resource::Limits
                     | Resource::KeyChange
                     | Resource::Account(_)
                     | Resource::Orders(_)
@@ -116,7 +120,9 @@ impl AcmeFront {
                     | Resource::Challenge(_)
                     | Resource::Certificate(_) => Accepts::Account,
                 };
-                let signed = self.authenticate(gateway, path, request, accepts).await?;
+                let signed = self
+                    .authenticate(gateway, path, (request, peer), accepts)
+                    .await?;
                 self.resource(gateway, resource, &signed).await
             }
             _ => Ok(method_not_allowed(self, gateway)),
@@ -132,9 +138,9 @@ impl AcmeFront {
 }
 
 impl Handler for AcmeFront {
-    async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Answer {
+    async fn handle(&self, request: Request<Incoming>, peer: Peer) -> Answer {
         let started = self.metrics.begin();
-        let mut answer = self.answer(request).await;
+        let mut answer = self.answer(request, peer).await;
         cors::allow_everyone(&mut answer);
         self.metrics.end("public", started, answer.status());
         answer

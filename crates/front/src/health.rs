@@ -39,7 +39,7 @@ impl HealthFront {
             "/livez" => body(StatusCode::OK, "text/plain; charset=utf-8", "alive\n"),
             "/readyz" => self.readiness().await,
             "/metrics" => {
-                let text = format!("{}{}", self.engine.metrics.render(), self.metrics.render());
+                let text = format!("{}{}", self.engine.metrics_text(), self.metrics.render());
                 body(
                     StatusCode::OK,
                     "text/plain; version=0.0.4; charset=utf-8",

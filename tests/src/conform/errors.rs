@@ -78,6 +78,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn limits_say_when_to_come_back(target: &Target) -> Outcome {
+    go_over_a_limit(target)?;
     let refusals = target.refusals();
     let mut limited = refusals
         .iter()
@@ -95,6 +96,21 @@ fn limits_say_when_to_come_back(target: &Target) -> Outcome {
         )?;
         let has_time = !seen.reply.header("retry-after").is_empty();
         told(seen, has_time, "has no Retry-After")?;
+    }
+    Ok(())
+}
+
+/// Asks for one name more often than the operator says is accepted.
+fn go_over_a_limit(target: &Target) -> Result<(), Short> {
+    let max = target
+        .operator
+        .as_ref()
+        .and_then(|it| it.orders_for_one_name_max());
+    let Some(max) = max else { return Ok(()) };
+    let account = target.subscriber()?;
+    let name = target.name();
+    for _ in 0..=max {
+        account.ask_order(&[&name])?;
     }
     Ok(())
 }

@@ -18,6 +18,9 @@ const TERMS: &str = "gateway.server.terms_of_service";
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// More than any other check places.
+const ORDERS_FOR_ONE_NAME_MAX: usize = 12;
+
 /// Whoever holds the authority's files and verbs.
 struct Owner(Mutex<Authority>);
 
@@ -37,6 +40,10 @@ impl Operator for Owner {
 
     fn single_use_credential(&self) -> Option<Credential> {
         credential(&self.authority(), &["--single-use"])
+    }
+
+    fn orders_for_one_name_max(&self) -> Option<usize> {
+        Some(ORDERS_FOR_ONE_NAME_MAX)
     }
 
     fn order_status(&self, name: &str) -> Option<String> {
@@ -85,11 +92,14 @@ impl Column {
         each: impl FnMut(&'static Check, &Verdict),
     ) -> Result<Self, String> {
         let configuration = format!("[gateway.server]\nnames = {{ deny = [\"{REFUSED}\"] }}\n");
+        let one_name = format!("{ORDERS_FOR_ONE_NAME_MAX}/1h");
         let setup = Setup::new()
             .configuration(&configuration)
             .set(TERMS, "https://conform.test/terms/1")
             .set("gateway.server.pre_authorization", true)
             .set("gateway.server.external_account_required", true)
+            .set("limits.enabled", true)
+            .set("limits.orders_per_exact_set", one_name)
             .without_web_host();
         let mut authority = Authority::prepare(setup);
         authority.try_serve().map_err(|error| error.to_string())?;

@@ -64,6 +64,11 @@ pub trait Operator: Send + Sync {
         None
     }
 
+    /// How many orders of one account for the same name are accepted at once, where that is limited.
+    fn orders_for_one_name_max(&self) -> Option<usize> {
+        None
+    }
+
     /// The status of the order for a name, when no client may read it any more.
     fn order_status(&self, _name: &str) -> Option<String> {
         None

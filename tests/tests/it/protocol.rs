@@ -11,6 +11,7 @@ mod finalize;
 mod jws;
 mod key_change;
 mod keys;
+mod limits;
 mod names;
 mod nonces;
 mod ownership;

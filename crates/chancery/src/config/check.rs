@@ -3,6 +3,7 @@
 use chancery_acme::ChallengeKind;
 use chancery_authority::caa::CaaRules;
 use chancery_authority::gateway::{BindingRule, Gateway, Gateways, NamePattern, NameRules, Offer};
+use chancery_authority::limit::{Rate, Rates};
 use chancery_dial::{Policy, Resolver, Timing};
 use chancery_pki::{DnsName, Profile};
 
@@ -16,6 +17,7 @@ pub(crate) struct Checked {
     pub(crate) profiles: Vec<Profile>,
     pub(crate) policy: Policy,
     pub(crate) resolver: Resolver,
+    pub(crate) rates: Rates,
     /// The store's file, relative to the data folder if it is not absolute.
     pub(crate) database: String,
 }
@@ -61,6 +63,7 @@ impl Config {
             profiles,
             policy,
             resolver,
+            rates: self.rates()?,
             database: database.to_owned(),
         })
     }
@@ -81,12 +84,44 @@ impl Config {
             .collect()
     }
 
+    fn rates(&self) -> Result<Rates, ConfigError> {
+        let limits = &self.limits;
+        if !limits.enabled {
+            return Ok(Rates::NONE);
+        }
+        let read = |name: &str, text: &str| {
+            rate(text).ok_or_else(|| {
+                let message = format!(
+                    "{text:?} is no rate; write 300/3h (at most 300 in three hours) or off"
+                );
+                value(format!("limits.{name}"), message)
+            })
+        };
+        Ok(Rates {
+            accounts_per_address: read("accounts_per_address", &limits.accounts_per_address)?,
+            orders_per_account: read("orders_per_account", &limits.orders_per_account)?,
+            orders_per_name: read("orders_per_name", &limits.orders_per_name)?,
+            orders_per_exact_set: read("orders_per_exact_set", &limits.orders_per_exact_set)?,
+            failures_per_name: read("failures_per_name", &limits.failures_per_name)?,
+        })
+    }
+
     fn gateways(&self, profiles: &[Profile]) -> Result<Gateways, ConfigError> {
         self.gateway
             .iter()
             .map(|(name, section)| Ok((name.clone(), gateway(name, section, profiles)?)))
             .collect()
     }
+}
+
+/// `off`, or a count within a span of time; `None` for what is neither.
+fn rate(text: &str) -> Option<Option<Rate>> {
+    if text == "off" {
+        return Some(None);
+    }
+    let (count, span) = text.split_once('/')?;
+    let span = u32::try_from(super::parse_span(span)?).ok()?;
+    Rate::new(count.parse().ok()?, span).map(Some)
 }
 
 fn gateway(

@@ -14,6 +14,13 @@ use crate::acme::{AcmeFront, answer};
 use crate::answer::set;
 use crate::listener::Answer;
 
+/// A page for people behind a problem.
+#[derive(Debug, Clone, Copy)]
+enum HelpPage {
+    /// What is limited, and how.
+    Limits,
+}
+
 /// A refusal on its way to the client.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -21,6 +28,8 @@ pub(crate) struct Failure {
     problem: Box<Problem>,
     status: StatusCode,
     retry_after_secs: Option<u32>,
+    /// Whether a page says more about it.
+    help: Option<HelpPage>,
     terms_url: Option<String>,
     location: Option<String>,
     /// Whom a page where terms are agreed to is for.
@@ -34,6 +43,7 @@ impl Failure {
             problem: Box::new(problem),
             status,
             retry_after_secs: None,
+            help: None,
             terms_url: None,
             location: None,
             terms_for: None,
@@ -51,6 +61,7 @@ impl Failure {
             problem: Box::new(problem),
             status,
             retry_after_secs: None,
+            help: None,
             terms_url: None,
             location: None,
             terms_for: None,
@@ -100,6 +111,9 @@ impl AcmeFront {
         let mut answer = answer::problem(failure.status, &failure.problem);
         if let Some(secs) = failure.retry_after_secs {
             set(&mut answer, RETRY_AFTER, &secs.to_string());
+        }
+        if let Some(HelpPage::Limits) = failure.help {
+            answer::add_link(&mut answer, &self.urls.fixed(gateway, "limits"), "help");
         }
         if let Some(url) = &failure.location {
             set(&mut answer, LOCATION, url);
@@ -166,6 +180,17 @@ impl From<Refusal> for Failure {
             },
             Refusal::KeyInUse { .. } => Self::new(T::Malformed, StatusCode::CONFLICT, detail),
             Refusal::TooManyKeys { .. } => bad(T::Malformed),
+            Refusal::TooOften(often) => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                let mut failure = Self::new(T::RateLimited, status, detail.clone())
+                    .retry_after(often.retry_after_secs);
+                failure.help = Some(HelpPage::Limits);
+                if let Some(name) = &often.name {
+                    let about = Problem::new(T::RateLimited, &detail).about(name.into());
+                    failure = failure.subproblems(vec![about]);
+                }
+                failure
+            }
             Refusal::BindingRequired => forbidden(T::ExternalAccountRequired),
             Refusal::Binding(_) => forbidden(T::Unauthorized),
             // Operators make bindings; no client sees this.

@@ -1,5 +1,6 @@
 //! From a request to a proven sender (RFC 8555 §6.2–6.5). Cheap checks come before the signature.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use hyper::body::{Body, Incoming};
 
 use crate::acme::problem::Failure;
 use crate::acme::{AcmeFront, Redeemed};
+use crate::listener::Peer;
 
 /// Time for the body of a request; 64 KiB in ten seconds is a very slow modem.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -43,6 +45,8 @@ pub(crate) enum Sender {
 pub(crate) struct Signed {
     pub(crate) verified: Verified,
     pub(crate) sender: Sender,
+    /// Where it came from, as far as that is a network address.
+    pub(crate) from: Option<IpAddr>,
 }
 
 impl Signed {
@@ -67,7 +71,7 @@ impl AcmeFront {
         &self,
         gateway: &Gateway,
         path: &str,
-        request: Request<Incoming>,
+        (request, peer): (Request<Incoming>, Peer),
         accepts: Accepts,
     ) -> Result<Signed, Failure> {
         if request.uri().query().is_some() {
@@ -95,7 +99,15 @@ impl AcmeFront {
         if let Sender::Account(live) = &sender {
             check_active(&live.account)?;
         }
-        Ok(Signed { verified, sender })
+        let from = match peer {
+            Peer::Network(address) => Some(address),
+            Peer::Local { .. } => None,
+        };
+        Ok(Signed {
+            verified,
+            sender,
+            from,
+        })
     }
 
     fn spend_nonce(&self, nonce: Option<&str>) -> Result<(), Failure> {

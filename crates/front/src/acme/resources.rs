@@ -89,7 +89,7 @@ impl AcmeFront {
                 self.orders(gateway, account, Some(below), signed).await?
             }
             // Answered without a signature, before this.
-            Resource::Terms(_) | Resource::RenewalInfo(_) => {
+            Resource::Terms(_) | Resource::Limits | Resource::RenewalInfo(_) => {
                 return Err(Refusal::from(Denied::NotYours).into());
             }
             Resource::NewOrder => self.new_order(gateway, signed).await?,
@@ -102,6 +102,24 @@ impl AcmeFront {
             Resource::RevokeCert => self.revoke(signed).await?,
         };
         Ok(self.finish(gateway, answer))
+    }
+
+    /// What is limited and how, for a person who was sent here.
+    pub(crate) fn limits_page(&self) -> Answer {
+        let mut text =
+            "This certificate authority accepts at most so many requests:\n\n".to_owned();
+        for line in self.engine.limits() {
+            let rate = line
+                .rate
+                .map_or_else(|| "not limited".to_owned(), |rate| rate.to_string());
+            text.push_str(&format!("{:22}{rate}\n", line.limit.name()));
+        }
+        text.push_str(
+            "\n300/3h means: 300 at once, and one more each 36 seconds. Orders that name the certificate which they replace \
+             (RFC 9773) are not counted.\nThe answer to a request over a limit says when to come back (Retry-After). Whoever \
+             runs this authority can change the limits.\n",
+        );
+        body(StatusCode::OK, "text/plain; charset=utf-8", text)
     }
 
     async fn new_account(&self, gateway: &Gateway, signed: &Signed) -> Result<Answer, Failure> {
@@ -119,6 +137,7 @@ impl AcmeFront {
                 } else {
                     TermsAgreement::Silent
                 },
+                from: signed.from,
                 binding: binding(asked.external_account_binding, signed)?,
             })
         };

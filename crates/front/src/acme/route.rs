@@ -28,6 +28,8 @@ pub(crate) enum Resource<'a> {
     Orders(&'a str),
     /// Those below an order.
     OrdersBelow(&'a str, &'a str),
+    /// A page about what is limited.
+    Limits,
     /// Where a person agrees to changed terms.
     Terms(&'a str),
     Order(&'a str),
@@ -67,6 +69,7 @@ impl<'a> Resource<'a> {
             ["new-order"] => Self::NewOrder,
             ["new-authz"] => Self::NewAuthorization,
             ["renewal-info", id] => Self::RenewalInfo(id),
+            ["limits"] => Self::Limits,
             ["revoke-cert"] => Self::RevokeCert,
             ["key-change"] => Self::KeyChange,
             ["account", id] => Self::Account(id),

@@ -21,6 +21,14 @@ pub(super) struct Status {
     soonest_crl_next_update: Option<String>,
     crls_waiting: usize,
     validations: usize,
+    limits: Vec<LimitLine>,
+}
+
+#[derive(Debug, Serialize)]
+struct LimitLine {
+    limit: &'static str,
+    rate: Option<String>,
+    refused: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,6 +56,15 @@ impl Status {
             soonest_crl_next_update: status.soonest_next_update.map(UnixTime::to_rfc3339),
             crls_waiting: status.crls_waiting,
             validations: status.validations,
+            limits: status
+                .limits
+                .iter()
+                .map(|line| LimitLine {
+                    limit: line.limit.name(),
+                    rate: line.rate.map(|rate| rate.to_string()),
+                    refused: line.refused,
+                })
+                .collect(),
         }
     }
 }

@@ -5,15 +5,9 @@ use chancery_tests::conform::{Column, checks};
 use super::only_these;
 
 /// What does not hold yet, or cannot be asked; whoever builds a thing takes it off.
-const EXCEPTIONS: [(u8, &str, &str); 6] = [
-    (35, "not offered", "limits are off in tests"),
+const EXCEPTIONS: [(u8, &str, &str); 4] = [
     (81, "not offered", "orders live for a week"),
     (92, "not offered", "there is one chain only"),
-    (
-        113,
-        "fails",
-        "another response does not bring the next try forward yet",
-    ),
     (119, "not offered", "nobody can see it"),
     (120, "not offered", "nobody can see it"),
 ];
