@@ -373,18 +373,14 @@ impl Authorization {
                 let failed = failed_attempts.saturating_add(1);
                 match retry_delay(&failure, failed) {
                     Some(delay) => {
+                        let why = failure.detail.clone();
                         let state = ChallengeState::Processing {
                             since: *since,
                             failed_attempts: failed,
                             last: Some(failure),
                         };
-                        let change = Change::authorization_moved(
-                            now,
-                            Actor::Authority,
-                            ChangeKind::ValidationRetried,
-                            self.version,
-                            self.with_challenge(index, state),
-                        );
+                        let next = self.with_challenge(index, state);
+                        let change = Change::validation_retried(now, self.version, next, &why);
                         Ok(Decision::new(change, vec![self.validation(index, delay)]))
                     }
                     None => Ok(self.failed(now, index, failure, order)),
@@ -496,19 +492,14 @@ impl Authorization {
         order: Option<&Order>,
         failure: ProofFailure,
     ) -> Decision {
+        let why = failure.detail.clone();
         let event = OrderEvent::AuthorizationLost {
             authorization: self.id,
             identifier: self.identifier.clone(),
             failure,
         };
         let order = moved_order(now, order, &event);
-        let change = Change::authorization_and_order_moved(
-            now,
-            actor,
-            ChangeKind::AuthorizationFailed,
-            (self.version, next),
-            order,
-        );
+        let change = Change::authorization_lost(now, actor, (self.version, next), order, &why);
         Decision::new(change, Vec::new())
     }
 

@@ -328,6 +328,17 @@ impl Change {
         Self::new(now, actor, kind, id, vec![replacing(from, next)])
     }
 
+    /// An attempt failed; `why` is what the client is told.
+    pub(crate) fn validation_retried(
+        now: UnixTime,
+        from: u32,
+        next: Authorization,
+        why: &str,
+    ) -> Self {
+        let kind = ChangeKind::ValidationRetried;
+        Self::authorization_moved(now, Actor::Authority, kind, from, next).noting(why)
+    }
+
     pub(crate) fn authorization_and_order_moved(
         now: UnixTime,
         actor: Actor,
@@ -339,6 +350,18 @@ impl Change {
         let mut writes = vec![replacing(authorization.0, authorization.1)];
         writes.extend(order.map(|(from, next)| replacing(from, next)));
         Self::new(now, actor, kind, id, writes)
+    }
+
+    /// It suffices no more; `why` is what the client is told.
+    pub(crate) fn authorization_lost(
+        now: UnixTime,
+        actor: Actor,
+        authorization: (u32, Authorization),
+        order: Option<(u32, Order)>,
+        why: &str,
+    ) -> Self {
+        let kind = ChangeKind::AuthorizationFailed;
+        Self::authorization_and_order_moved(now, actor, kind, authorization, order).noting(why)
     }
 
     pub(crate) fn order_claimed(

@@ -89,6 +89,9 @@ pub enum Observation {
         /// Records, or the response code; TXT contents only as their count and lengths.
         #[n(1)]
         answer: String,
+        /// Milliseconds from the beginning of the attempt until it came.
+        #[n(2)]
+        at_ms: Option<u32>,
     },
     /// A connection to an address.
     #[n(1)]
@@ -99,6 +102,9 @@ pub enum Observation {
         /// `connected`, `refused by policy: loopback`, `timed out after 3 s`…
         #[n(1)]
         result: String,
+        /// See [`Observation::Asked`].
+        #[n(2)]
+        at_ms: Option<u32>,
     },
     /// An HTTP answer.
     #[n(2)]
@@ -112,6 +118,9 @@ pub enum Observation {
         /// Octets of body read (bounded).
         #[n(2)]
         body_octets: u32,
+        /// See [`Observation::Asked`].
+        #[n(3)]
+        at_ms: Option<u32>,
     },
     /// What CAA records say of a name.
     #[n(3)]
@@ -126,4 +135,29 @@ pub enum Observation {
         #[n(2)]
         at: UnixTime,
     },
+}
+
+impl Observation {
+    /// How long after the beginning of its attempt it was made, as far as that is known.
+    #[must_use]
+    pub fn at_ms(&self) -> Option<u32> {
+        match self {
+            Self::Asked { at_ms, .. }
+            | Self::Dialled { at_ms, .. }
+            | Self::Fetched { at_ms, .. } => *at_ms,
+            Self::Caa { .. } => None,
+        }
+    }
+
+    /// The same without its time, to be compared with what was expected.
+    #[must_use]
+    pub fn untimed(mut self) -> Self {
+        match &mut self {
+            Self::Asked { at_ms, .. }
+            | Self::Dialled { at_ms, .. }
+            | Self::Fetched { at_ms, .. } => *at_ms = None,
+            Self::Caa { .. } => {}
+        }
+        self
+    }
 }

@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use chancery_jose::b64;
+use chancery_jose::{b64, unb64};
 
-use crate::id::{AccountId, BindingId, IdCipher, RecordId, UrlBlock};
+use crate::id::{AccountId, BindingId, IdCipher, OrderId, RecordId, UrlBlock};
 
 /// The URL of a record at a gateway: `part` 0 is the record itself. `base` has no slash at its end.
 #[must_use]
@@ -33,6 +33,15 @@ impl PublicNames {
         Self {
             base: base.trim_end_matches('/').to_owned(),
             cipher,
+        }
+    }
+
+    /// The order that the last word of its URL names.
+    #[must_use]
+    pub fn read_order(&self, word: &str) -> Option<OrderId> {
+        match self.cipher.open(unb64(word).ok()?.try_into().ok()?)? {
+            (id, 0) => Some(id),
+            _ => None,
         }
     }
 

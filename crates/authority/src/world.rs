@@ -395,15 +395,18 @@ impl World {
                 Observation::Asked {
                     question: "a.test A".to_owned(),
                     answer: "192.0.2.1".to_owned(),
+                    at_ms: Some(2),
                 },
                 Observation::Dialled {
                     address: "192.0.2.1:80".to_owned(),
                     result: "connected".to_owned(),
+                    at_ms: Some(3),
                 },
                 Observation::Fetched {
                     url,
                     status: 200,
                     body_octets: 87,
+                    at_ms: Some(5),
                 },
             ],
             caa: None,

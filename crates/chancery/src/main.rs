@@ -10,6 +10,7 @@ mod eab;
 mod journal;
 mod listeners;
 mod operator;
+mod order;
 mod own_certificate;
 mod sandbox;
 mod serve;
@@ -74,7 +75,7 @@ enum Verb {
     /// Certificates: list, show, revoke
     #[command(subcommand)]
     Cert(CertVerb),
-    /// Orders: list, show
+    /// Orders: list, show, and why one stands where it stands
     #[command(subcommand)]
     Order(OrderVerb),
     /// External account bindings: who may have an account, and for what
@@ -143,7 +144,14 @@ enum OrderVerb {
     List(Server),
     /// Show one order with what was seen while its names were proven
     Show {
-        /// Its id, from `order list`
+        /// Its id, from `order list`, or its URL, from the client
+        id: String,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Tell what happened to one order: DNS answers, addresses dialled, status codes, refusals, each with its time
+    Why {
+        /// Its id, from `order list`, or its URL, from the client
         id: String,
         #[command(flatten)]
         server: Server,
@@ -244,8 +252,9 @@ fn run(verb: Verb) -> Result<(), Exit> {
             yes,
             server,
         }) => operator::revoke_certificate(&server, &serial, reason.as_deref(), yes),
-        Verb::Order(OrderVerb::List(server)) => operator::list_orders(&server),
-        Verb::Order(OrderVerb::Show { id, server }) => operator::show_order(&server, &id),
+        Verb::Order(OrderVerb::List(server)) => order::list(&server),
+        Verb::Order(OrderVerb::Show { id, server }) => order::show_order(&server, &id),
+        Verb::Order(OrderVerb::Why { id, server }) => order::why(&server, &id),
         Verb::Eab(verb) => eab::run(verb),
         Verb::Crl(CrlVerb::List(server)) => operator::list_crls(&server),
         Verb::Doctor { invariants, server } => operator::doctor(&server, invariants),

@@ -119,21 +119,6 @@ pub(crate) fn revoke_certificate(
     Ok(())
 }
 
-pub(crate) fn list_orders(server: &Server) -> Result<(), Exit> {
-    every(
-        server,
-        "/api/v1/orders",
-        "",
-        &["id", "status", "created", "account", "names"],
-    )
-}
-
-pub(crate) fn show_order(server: &Server, id: &str) -> Result<(), Exit> {
-    let told = get(server, &format!("/api/v1/orders/{}", plain(id)?))?;
-    show(server, &told);
-    Ok(())
-}
-
 pub(crate) fn list_crls(server: &Server) -> Result<(), Exit> {
     let columns = [
         "issuer",
@@ -248,7 +233,7 @@ pub(crate) fn show(server: &Server, told: &Value) {
     }
 }
 
-fn items(value: &Value) -> &[Value] {
+pub(crate) fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -256,7 +241,7 @@ pub(crate) fn text(value: &Value) -> String {
     cell(value)
 }
 
-fn list(value: &Value) -> String {
+pub(crate) fn list(value: &Value) -> String {
     cell(value)
 }
 

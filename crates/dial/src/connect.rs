@@ -222,7 +222,7 @@ mod tests {
             .expect("connects");
         assert_eq!(stream.peer_addr().expect("connected"), live);
         assert_eq!(
-            trace.into_steps(),
+            trace.steps().cloned().collect::<Vec<_>>(),
             [
                 Step::Dialled {
                     address: dead,

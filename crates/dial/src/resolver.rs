@@ -270,7 +270,7 @@ mod tests {
             answer: answer.to_owned(),
         };
         assert_eq!(
-            trace.into_steps(),
+            trace.steps().cloned().collect::<Vec<_>>(),
             [
                 noted("a.test A", "10.0.0.1"),
                 noted("a.test AAAA", "fd00::1")

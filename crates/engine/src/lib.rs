@@ -34,6 +34,7 @@ mod server_certificate;
 mod signing;
 mod start;
 mod waiters;
+mod why;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,6 +75,7 @@ pub use orders::OrderWish;
 pub use revocations::Revoker;
 pub use server_certificate::ServerCertificate;
 pub use start::{EngineParts, StartError};
+pub use why::{Reading, Why};
 
 /// Attempts at a change that others keep overtaking.
 pub(crate) const TRIES_MAX: usize = 8;

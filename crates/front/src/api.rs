@@ -3,6 +3,7 @@
 
 mod bindings;
 mod view;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -106,6 +107,7 @@ impl ApiFront {
             }
             (&Method::GET, ["api", "v1", "orders"]) => self.orders(&query).await,
             (&Method::GET, ["api", "v1", "orders", id]) => self.order(id).await,
+            (&Method::GET, ["api", "v1", "orders", id, "why"]) => self.why(id).await,
             (method, ["api", "v1", "bindings", rest @ ..]) => {
                 self.binding_resource(method, rest, &query, (request, uid))
                     .await
@@ -197,16 +199,30 @@ impl ApiFront {
     }
 
     async fn order(&self, id: &str) -> Result<Answer, Refused> {
-        let id = id
-            .parse()
-            .map_err(|_| Refused::bad("an order's id is a number"))?;
-        let found = self.engine.order_in_full(OrderId(id)).await?;
+        let found = self.engine.order_in_full(self.order_id(id)?).await?;
         let (order, authorizations) = found.ok_or_else(|| Refused::missing("order"))?;
         let now = self.engine.now();
         Ok(json(
             StatusCode::OK,
             &view::OrderInFull::of(&order, &authorizations, now),
         ))
+    }
+
+    async fn why(&self, id: &str) -> Result<Answer, Refused> {
+        let found = self.engine.why(self.order_id(id)?).await?;
+        let found = found.ok_or_else(|| Refused::missing("order"))?;
+        Ok(json(StatusCode::OK, &why::Story::of(&found, &self.engine)))
+    }
+
+    /// An order's number, or the last word of its URL, which is what a client has.
+    fn order_id(&self, text: &str) -> Result<OrderId, Refused> {
+        if let Ok(number) = text.parse() {
+            return Ok(OrderId(number));
+        }
+        self.engine
+            .public_names
+            .read_order(text)
+            .ok_or_else(|| Refused::bad("an order is named by its number or its URL"))
     }
 
     async fn verify_audit(&self) -> Result<Answer, Refused> {

@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::test_dns::{Question, Reply, cname, txt};
-    use crate::test_world::{NOW, World, key_authorization};
+    use crate::test_world::{NOW, World, key_authorization, untimed};
 
     fn value() -> Vec<u8> {
         dns01_value(&key_authorization()).into_bytes()
@@ -102,10 +102,11 @@ mod tests {
         let proof = outcome.expect("proven");
         assert_eq!(proof.at, NOW);
         assert_eq!(
-            proof.observations,
+            untimed(proof.observations),
             [Observation::Asked {
                 question: "_acme-challenge.a.test TXT".to_owned(),
                 answer: "TXT of 11 octets, TXT of 43 octets, TXT of 6 octets".to_owned(),
+                at_ms: None,
             }]
         );
         assert_eq!(asked, ["_acme-challenge.a.test TXT"]);

@@ -166,7 +166,7 @@ mod tests {
     use crate::test_http::{Script, answer};
     use crate::test_world::{
         NOW, TOKEN, World, check_http01_ends, check_http01_fails as check_fails, http01,
-        key_authorization, moved,
+        key_authorization, moved, untimed,
     };
 
     #[tokio::test]
@@ -181,20 +181,23 @@ mod tests {
         let asked = |question: &str, answer: &str| Observation::Asked {
             question: question.to_owned(),
             answer: answer.to_owned(),
+            at_ms: None,
         };
         assert_eq!(
-            proof.observations,
+            untimed(proof.observations),
             [
                 asked("a.test A", "127.0.0.1"),
                 asked("a.test AAAA", "no records"),
                 Observation::Dialled {
                     address,
-                    result: "connected".to_owned()
+                    result: "connected".to_owned(),
+                    at_ms: None,
                 },
                 Observation::Fetched {
                     url,
                     status: 200,
-                    body_octets: 91
+                    body_octets: 91,
+                    at_ms: None,
                 },
             ]
         );

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use chancery_authority::proof::{Observation, ProofFailure};
 use chancery_dial::{Step, Trace};
 
@@ -5,23 +7,42 @@ use chancery_dial::{Step, Trace};
 const OBSERVATIONS_MAX: usize = 128;
 
 /// What was seen in one assignment, in order and bounded.
-#[derive(Debug, Default)]
-pub(crate) struct Observations(Vec<Observation>);
+#[derive(Debug)]
+pub(crate) struct Observations {
+    began: Instant,
+    all: Vec<Observation>,
+}
+
+impl Default for Observations {
+    /// Nothing yet; times are counted from now.
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            all: Vec::new(),
+        }
+    }
+}
 
 impl Observations {
     pub(crate) fn add(&mut self, observation: Observation) {
-        if self.0.len() < OBSERVATIONS_MAX {
-            self.0.push(observation);
+        if self.all.len() < OBSERVATIONS_MAX {
+            self.all.push(observation);
         }
     }
 
     pub(crate) fn add_trace(&mut self, trace: Trace) {
-        for step in trace.into_steps() {
+        for (at, step) in trace.into_timed(self.began) {
+            let at_ms = Some(millis(at));
             self.add(match step {
-                Step::Asked { question, answer } => Observation::Asked { question, answer },
+                Step::Asked { question, answer } => Observation::Asked {
+                    question,
+                    answer,
+                    at_ms,
+                },
                 Step::Dialled { address, result } => Observation::Dialled {
                     address: address.to_string(),
                     result,
+                    at_ms,
                 },
             });
         }
@@ -34,6 +55,7 @@ impl Observations {
             url,
             status,
             body_octets,
+            at_ms: Some(millis(self.began.elapsed())),
         });
     }
 
@@ -43,11 +65,15 @@ impl Observations {
         for observation in later {
             self.add(observation);
         }
-        failure.observations = std::mem::take(&mut self.0);
+        failure.observations = std::mem::take(&mut self.all);
         failure
     }
 
     pub(crate) fn into_vec(self) -> Vec<Observation> {
-        self.0
+        self.all
     }
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

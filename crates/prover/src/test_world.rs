@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use chancery_acme::ChallengeKind;
 use chancery_authority::caa::{CaaFinding, CaaQuestion, CaaTerms};
-use chancery_authority::proof::{Assignment, FailureKind, Proof, ProofFailure};
+use chancery_authority::proof::{Assignment, FailureKind, Observation, Proof, ProofFailure};
 use chancery_dial::{Policy, Resolver, Timing};
 use chancery_pki::{San, UnixTime};
 
@@ -24,6 +24,15 @@ const HASTY: Timing = Timing {
     retries: 1,
     lookup: Duration::from_millis(1500),
 };
+
+/// What was seen, to be compared with what was expected.
+pub fn untimed(seen: Vec<Observation>) -> Vec<Observation> {
+    assert!(
+        seen.iter().all(|one| one.at_ms() < Some(60_000)),
+        "times are counted from the beginning of the attempt"
+    );
+    seen.into_iter().map(Observation::untimed).collect()
+}
 
 /// `token.thumbprint`
 pub fn key_authorization() -> String {

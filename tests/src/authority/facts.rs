@@ -110,6 +110,18 @@ impl Authority {
         )
     }
 
+    /// A client of one gateway.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn client_of(&self, gateway: &str) -> Client {
+        let base = self.directory().trim_end_matches("/acme/directory");
+        let directory = format!("{base}/acme/{gateway}/directory");
+        let http = Http::trusting(&self.root_pem());
+        Client::connect(http, &directory, self.site.clone())
+    }
+
     /// The process id of the server.
     ///
     /// # Panics

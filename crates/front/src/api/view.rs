@@ -302,14 +302,19 @@ impl ChallengeView {
     }
 }
 
-fn in_words(observation: &Observation) -> String {
+pub(super) fn in_words(observation: &Observation) -> String {
     match observation {
-        Observation::Asked { question, answer } => format!("asked {question}: {answer}"),
-        Observation::Dialled { address, result } => format!("dialled {address}: {result}"),
+        Observation::Asked {
+            question, answer, ..
+        } => format!("asked {question}: {answer}"),
+        Observation::Dialled {
+            address, result, ..
+        } => format!("dialled {address}: {result}"),
         Observation::Fetched {
             url,
             status,
             body_octets,
+            ..
         } => {
             format!("fetched {url}: status {status}, {body_octets} octets")
         }

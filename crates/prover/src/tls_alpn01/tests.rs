@@ -9,7 +9,7 @@ use chancery_testkit::hostile_alpn::{
 
 use super::*;
 use crate::test_dns::addresses;
-use crate::test_world::{NOW, World, key_authorization};
+use crate::test_world::{NOW, World, key_authorization, untimed};
 
 fn right() -> ChallengeCertificate {
     let name = San::parse("a.test").expect("a name");
@@ -67,8 +67,9 @@ async fn the_digest_in_a_certificate_of_the_name_is_a_proof() {
         let last = Observation::Dialled {
             address: server.addr().to_string(),
             result: "connected".to_owned(),
+            at_ms: None,
         };
-        assert_eq!(proof.observations.last(), Some(&last));
+        assert_eq!(untimed(proof.observations).pop(), Some(last));
         let seen = HelloSeen {
             server_name: Some("a.test".to_owned()),
             protocols: vec!["acme-tls/1".to_owned()],
