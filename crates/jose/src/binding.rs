@@ -5,7 +5,8 @@ use serde::de::MapAccess;
 
 use crate::jws::JwsMembers;
 use crate::object::{self, Member, Members};
-use crate::{DEPTH_MAX, Jwk, JwsError, nested_deeper_than, unb64};
+use crate::sign::quoted;
+use crate::{DEPTH_MAX, Jwk, JwsError, b64, nested_deeper_than, unb64};
 
 /// Octets of a binding that are read. With an RSA key of 4096 bits it has 1,200.
 const BINDING_BYTES_MAX: usize = 8 * 1024;
@@ -34,6 +35,17 @@ impl VerifiedBinding {
     pub fn kid(&self) -> &str {
         &self.kid
     }
+}
+
+/// Makes the value of `externalAccountBinding` for an account's key, with HS256: what every CA takes.
+#[must_use]
+pub fn bind(key: &MacKey, kid: &str, url: &str, account: &Jwk) -> String {
+    let (kid, url) = (quoted(kid), quoted(url));
+    let protected = b64(format!(r#"{{"alg":"HS256","kid":{kid},"url":{url}}}"#).as_bytes());
+    let payload = b64(account.to_json().as_bytes());
+    let input = format!("{protected}.{payload}");
+    let tag = b64(&key.tag(MacAlgorithm::HmacSha256, input.as_bytes()));
+    format!(r#"{{"protected":"{protected}","payload":"{payload}","signature":"{tag}"}}"#)
 }
 
 impl BindingJws {
@@ -150,7 +162,6 @@ mod tests {
     use chancery_crypto::{Curve, KeyKind, PrivateKey};
 
     use super::*;
-    use crate::b64;
 
     const URL: &str = "https://a.test/acme/new-account";
 
@@ -194,6 +205,15 @@ mod tests {
             let verified = read.verify(&secret(), &account).expect("genuine");
             assert_eq!(verified.kid(), "k");
         }
+    }
+
+    #[test]
+    fn what_is_bound_verifies() {
+        let account = jwk();
+        let text = bind(&secret(), "k\"1", URL, &account);
+        let read = BindingJws::parse(text.as_bytes()).expect("well formed");
+        assert_eq!((read.kid(), read.url()), ("k\"1", URL));
+        assert!(read.verify(&secret(), &account).is_ok());
     }
 
     #[test]

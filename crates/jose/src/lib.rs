@@ -40,7 +40,7 @@ mod thumbprint;
 
 pub use algorithm::JwsAlgorithm;
 pub use base64url::{b64, unb64};
-pub use binding::{BindingJws, VerifiedBinding};
+pub use binding::{BindingJws, VerifiedBinding, bind};
 pub use error::JwsError;
 pub use header::{Header, SignerRef};
 pub use jwk::Jwk;

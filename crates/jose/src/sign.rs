@@ -47,7 +47,7 @@ fn protected(key: &PrivateKey, url: &str, nonce: Option<&str>, signer: SignWith<
     format!(r#"{{"alg":"{alg}",{signer},{nonce}"url":{}}}"#, quoted(url))
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

@@ -1,4 +1,5 @@
-use chancery_jose::{Jwk, Jws, JwsKey, SignWith, SignerRef, b64, sign, unb64};
+use chancery_crypto::MacKey;
+use chancery_jose::{BindingJws, Jwk, Jws, JwsKey, SignWith, SignerRef, b64, bind, sign, unb64};
 
 use super::samples::world;
 use super::{Form, MEMORY_BASE, Outcome, Target};
@@ -33,9 +34,13 @@ pub(super) const TARGET: Target = Target {
     memory_base: MEMORY_BASE,
 };
 
-/// Reads the input as a request's body, as the text of a protected header inside a good body, and as a key.
+/// Reads the input as a request's body, as the text of a protected header inside a good body, as an external account
+/// binding, and as a key.
 fn run(input: &[u8]) -> Outcome {
-    as_body(input).and(as_header(input)).and(as_key(input))
+    as_body(input)
+        .and(as_header(input))
+        .and(as_binding(input))
+        .and(as_key(input))
 }
 
 fn as_body(input: &[u8]) -> Outcome {
@@ -64,6 +69,19 @@ fn as_header(input: &[u8]) -> Outcome {
     );
     let body = format!(r#"{{"protected":"{protected}","payload":"e30","signature":"AA"}}"#);
     as_body(body.as_bytes())
+}
+
+fn as_binding(input: &[u8]) -> Outcome {
+    let message = match BindingJws::parse(input) {
+        Ok(message) => message,
+        Err(error) => return Outcome::of(error),
+    };
+    let account = Jwk::from_key(world().subject_key.public());
+    Outcome::of("read").and(Outcome::of_result(&message.verify(&secret(), &account)))
+}
+
+fn secret() -> MacKey {
+    MacKey::new(b"a secret of the samples")
 }
 
 fn as_key(input: &[u8]) -> Outcome {
@@ -102,6 +120,7 @@ fn samples() -> Vec<Vec<u8>> {
         signed(Some("oFvnlFP1wIhRlYS2jTaXbA"), kid, None),
         signed(None, SignWith::Jwk, Some(order.as_slice())),
         header.into_bytes(),
+        bind(&secret(), "kid", url, &Jwk::from_key(key.public())).into_bytes(),
         jwk.into_bytes(),
     ]
 }
