@@ -39,7 +39,7 @@ pub use calm::Calm;
 pub use external_account::ExternalAccount;
 pub use flow::{Issued, Lost, Order, csr_for};
 pub use http_client::{Http, Reply, Version};
-pub use program::{chancery, script, skip};
+pub use program::{agent, chancery, script, skip};
 pub use raw::{Account, Client, new_key};
 pub use setup::Setup;
 pub use site::Site;

@@ -34,6 +34,21 @@ pub fn chancery() -> PathBuf {
     built
 }
 
+/// Our agent, as it was built with [`chancery`].
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn agent() -> PathBuf {
+    let built = chancery().with_file_name("chancery-agent");
+    assert!(
+        built.is_file(),
+        "{} is missing: `cargo xtask test` builds it before it runs tests",
+        built.display()
+    );
+    built
+}
+
 /// A script of this package, from the folder `clients`.
 #[must_use]
 pub fn script(name: &str) -> PathBuf {

@@ -93,9 +93,9 @@ async fn register(
         what: WHAT,
         reason: reason.to_owned(),
     };
-    let message = message(client, config)?;
     let signer = Signer { key, account: None };
     let url = &client.directory().new_account;
+    let message = message(client, config, key)?;
     let reply = client.post(WHAT, url, signer, &message).await?;
     let account: WireAccount = reply.json(WHAT)?;
     if account.status != AccountStatus::Valid {
@@ -106,11 +106,20 @@ async fn register(
     Ok(url)
 }
 
-fn message(client: &Client, config: &AgentConfig) -> Result<NewAccount, AgentError> {
+fn message(
+    client: &Client,
+    config: &AgentConfig,
+    key: &PrivateKey,
+) -> Result<NewAccount, AgentError> {
     let meta = client.directory().meta.clone().unwrap_or_default();
-    if meta.external_account_required {
+    if meta.external_account_required && config.external_account.is_none() {
         return Err(AgentError::ExternalAccountRequired);
     }
+    let account = Jwk::from_key(key.public());
+    let binding = config.external_account.as_ref().and_then(|external| {
+        let text = external.vouch(&client.directory().new_account, &account);
+        serde_json::from_str(&text).ok()
+    });
     // Nobody's agreement is assumed (RFC 8555 §7.3.3).
     if let (Some(terms), false) = (&meta.terms_of_service, config.agree_terms) {
         return Err(AgentError::TermsNotAgreed { url: shown(terms) });
@@ -123,6 +132,7 @@ fn message(client: &Client, config: &AgentConfig) -> Result<NewAccount, AgentErr
     Ok(NewAccount {
         contact: config.contact.clone(),
         terms_of_service_agreed: meta.terms_of_service.is_some(),
+        external_account_binding: binding,
         ..NewAccount::default()
     })
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::clock::{Clock, SystemClock};
 use crate::settings::{Http01, Settings};
-use crate::{AgentError, KeyType};
+use crate::{AgentError, ExternalAccount, KeyType};
 
 /// Where the operator's file is.
 const CONFIG_FOLDER: &str = "/etc/chancery-agent";
@@ -25,6 +25,8 @@ pub struct AgentConfig {
     pub defaults: Settings,
     /// How the CA reaches people: `mailto:` URLs for new accounts.
     pub contact: Vec<String>,
+    /// What vouches for new accounts, at CAs that ask for that.
+    pub external_account: Option<ExternalAccount>,
     /// Whether somebody read the CA's terms and agrees to them.
     pub agree_terms: bool,
     /// Where the time comes from.
@@ -43,6 +45,7 @@ impl AgentConfig {
             state,
             defaults: Settings::default(),
             contact: Vec::new(),
+            external_account: None,
             agree_terms: false,
             clock: Arc::new(SystemClock),
         }
@@ -71,6 +74,10 @@ impl AgentConfig {
             toml::from_str(text).map_err(|error| self.bad(error.to_string().trim_end()))?;
         self.contact = file.contact;
         self.agree_terms = file.agree_terms;
+        if let Some(Eab { kid, hmac_key_file }) = file.eab {
+            let read = ExternalAccount::read(kid, &folder.join(hmac_key_file));
+            self.external_account = Some(read.map_err(|why| self.bad(&why))?);
+        }
         self.defaults = Settings {
             ca: file.ca,
             root: file.root.map(|path| folder.join(path)),
@@ -107,7 +114,16 @@ struct File {
     key_type: Option<KeyType>,
     reuse_key: Option<bool>,
     contact: Vec<String>,
+    eab: Option<Eab>,
     agree_terms: bool,
+}
+
+/// An external account; its key stands in a file of its own, which nobody else may read.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Eab {
+    kid: String,
+    hmac_key_file: PathBuf,
 }
 
 impl fmt::Debug for AgentConfig {
@@ -144,6 +160,18 @@ mod tests {
         let addr = "127.0.0.1:8080".parse().expect("an address");
         assert_eq!(config.defaults.http01, Some(Http01::Listen(addr)));
         assert!(config.agree_terms && config.contact.len() == 1);
+    }
+
+    #[test]
+    fn an_external_account_has_its_key_in_a_file_beside() {
+        let text = "eab = { kid = \"k\", hmac_key_file = \"eab.key\" }\n";
+        let error = load(text).expect_err("there is no such file");
+        assert!(error.is_usage() && error.to_string().contains("eab.key"));
+        let folder = TempDir::new("agent-config").expect("made");
+        std::fs::write(folder.join(CONFIG_FILE), text).expect("written");
+        std::fs::write(folder.join("eab.key"), "Y2FuYXJ5\n").expect("written");
+        let config = AgentConfig::load(Some(folder.path())).expect("good");
+        assert!(config.external_account.is_some());
     }
 
     #[test]

@@ -115,8 +115,17 @@ pub enum AgentError {
         /// Where they are.
         url: String,
     },
+    /// The external account that was given cannot be used.
+    #[error("{reason}")]
+    BadExternalAccount {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The CA takes accounts by external binding only.
-    #[error("the CA asks for an external account binding, which this agent cannot give yet")]
+    #[error(
+        "the CA takes accounts only that its operator vouches for: ask for a key identifier and a MAC key, then give \
+         --eab-kid and --eab-hmac-key-file, or write eab = {{ kid = \"…\", hmac_key_file = \"…\" }} into agent.toml"
+    )]
     ExternalAccountRequired,
     /// The account that obtained a certificate is not here any more.
     #[error("there is no account for {ca} here any more; revoke with --by certificate-key")]
@@ -335,6 +344,8 @@ impl AgentError {
                 | Self::BadConfig { .. }
                 | Self::BadContact { .. }
                 | Self::TermsNotAgreed { .. }
+                | Self::BadExternalAccount { .. }
+                | Self::ExternalAccountRequired
                 | Self::NoAccount { .. }
                 | Self::UnknownCertificate { .. }
         )

@@ -42,6 +42,7 @@ mod client;
 mod clock;
 mod config;
 mod error;
+mod external_account;
 mod failpoint;
 mod flow;
 #[cfg(test)]
@@ -75,6 +76,7 @@ pub use check::CertificateFault;
 pub use clock::{Clock, SystemClock};
 pub use config::AgentConfig;
 pub use error::{AgentError, NameFailure};
+pub use external_account::ExternalAccount;
 pub use failpoint::FAILPOINTS;
 pub use installed::Installed;
 pub use key_type::{KeyType, UnknownKeyType};

@@ -1,9 +1,10 @@
-//! Other people's clients: register, issue with ECDSA and RSA keys and several names, wildcards by dns-01 where the
+//! Other people's clients, and ours beside them: register, issue with ECDSA and RSA keys and several names, wildcards by dns-01 where the
 //! client can, renew, revoke both ways, deactivate.
 
 mod acme_client_npm;
 mod acme_tiny;
 mod acmetool;
+mod agent;
 mod apache;
 mod caddy;
 mod certbot;

@@ -6,7 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind
 
 use crate::config::AgentConfig;
 use crate::{
-    AgentError, CertName, Http01, KeyType, RenewRequest, Request, RevokeBy, RevokeRequest, Settings,
+    AgentError, CertName, ExternalAccount, Http01, KeyType, RenewRequest, Request, RevokeBy,
+    RevokeRequest, Settings,
 };
 
 /// Keeps certificates alive: obtains them from an ACME CA, puts them in place, renews and revokes them.
@@ -71,6 +72,17 @@ pub(super) struct Common {
     /// Where the CA reaches people, for a new account: mailto:ops@corp.example
     #[arg(long, global = true, value_name = "URL")]
     contact: Vec<String>,
+    /// The key identifier of an external account, for a CA that takes no others
+    #[arg(
+        long,
+        global = true,
+        value_name = "KID",
+        requires = "eab_hmac_key_file"
+    )]
+    eab_kid: Option<String>,
+    /// The file with its MAC key, in base64url as the CA gave it
+    #[arg(long, global = true, value_name = "FILE", requires = "eab_kid")]
+    eab_hmac_key_file: Option<PathBuf>,
     /// You have read the CA's terms and agree to them
     #[arg(long, global = true)]
     agree_terms: bool,
@@ -170,6 +182,11 @@ impl Common {
             config.contact.clone_from(&self.contact);
         }
         config.agree_terms |= self.agree_terms;
+        if let (Some(kid), Some(file)) = (&self.eab_kid, &self.eab_hmac_key_file) {
+            let read = ExternalAccount::read(kid.clone(), file);
+            let read = read.map_err(|reason| AgentError::BadExternalAccount { reason })?;
+            config.external_account = Some(read);
+        }
         Ok(config)
     }
 
