@@ -7,8 +7,9 @@ use crate::account::Account;
 use crate::check::{self, Checked};
 use crate::client::Client;
 use crate::config::AgentConfig;
+use crate::due::Due;
 use crate::failpoint::failpoint;
-use crate::installed::{Installed, renew_at};
+use crate::installed::Installed;
 use crate::job::Job;
 use crate::order::Run;
 use crate::solver::{Solver, Webroot};
@@ -44,8 +45,9 @@ impl Agent {
             &self.config,
         )?;
         let _lock = self.state.open()?;
-        let mut wanted = CertificateRecord::of(request, &job.ca.directory);
         let known = self.state.certificate(&job.name)?;
+        let mut wanted =
+            CertificateRecord::of(request, &job.ca.directory).with_advice_of(known.as_ref());
         if self.state.order(&job.name)?.is_none()
             && let Some(kept) = self.still_good(&job, known.as_ref())?
         {
@@ -99,11 +101,11 @@ impl Agent {
         let same = job.names == names
             && known.ca == job.ca.directory
             && job.key_type.fits(live.leaf.spki().key());
-        if !same || self.now() >= renew_at(&live.leaf) {
+        if !same || self.now() >= Due::of(&live.leaf, known).at {
             return Ok(None);
         }
         let folder = self.state.live(&job.name);
-        let installed = Installed::of(&job.name, &live.leaf, folder, live.generation);
+        let installed = Installed::of(&job.name, &live.leaf, known, folder, live.generation);
         Ok(Some(Installed {
             is_new: false,
             ..installed
@@ -306,6 +308,8 @@ impl Agent {
     ) -> Result<Installed, AgentError> {
         record.failure = None;
         record.revoked = None;
+        // It was about the certificate that goes.
+        record.advice = None;
         // Before the files: whoever finds them afterwards finds that they are wanted.
         self.state.keep_certificate(&job.name, record)?;
         failpoint("certificate-recorded");
@@ -320,6 +324,7 @@ impl Agent {
         Ok(Installed::of(
             &job.name,
             checked.leaf(),
+            record,
             folder,
             Some(generation),
         ))

@@ -110,6 +110,22 @@ impl Client {
         self.send(what, url, signer, Some(&payload)).await
     }
 
+    /// The answer about the renewal of a certificate, named as in RFC 9773 §4.1; `None` if the CA gives none to anybody.
+    /// Anybody may ask, so nothing is signed.
+    pub(crate) async fn renewal_info(
+        &self,
+        certificate: &str,
+    ) -> Result<Option<Reply>, AgentError> {
+        const WHAT: &str = "renewalInfo";
+        let Some(base) = &self.directory.renewal_info else {
+            return Ok(None);
+        };
+        let url = self.checked(WHAT, &format!("{base}/{certificate}"))?;
+        let request = HttpRequest::new(Method::GET, &url);
+        let answer = self.exchange(WHAT, request).await?;
+        Reply::of(WHAT, answer, self.clock.now()).map(Some)
+    }
+
     async fn read_directory(&mut self, url: &str) -> Result<(), AgentError> {
         const WHAT: &str = "the directory";
         let parsed = https(WHAT, url)?;
