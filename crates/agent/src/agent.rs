@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use chancery_acme::CertId;
 use chancery_crypto::PrivateKey;
 use chancery_pki::{UnixTime, csr};
 
@@ -176,7 +177,7 @@ impl Agent {
     ) -> Result<(OrderRecord, PrivateKey, Vec<u8>), AgentError> {
         let (record, key) = match found {
             Some(found) => found,
-            None => self.prepare(job, account).await?,
+            None => self.prepare(job, client, account).await?,
         };
         let run = Run {
             job,
@@ -240,6 +241,7 @@ impl Agent {
     async fn prepare(
         &self,
         job: &Job,
+        client: &Client,
         account: &Account,
     ) -> Result<(OrderRecord, PrivateKey), AgentError> {
         let key = match self.reused_key(job)? {
@@ -254,12 +256,25 @@ impl Agent {
         let names: Vec<_> = job.names.iter().cloned().collect();
         let csr = csr::build(&key, &names)?;
         let names = names.iter().map(ToString::to_string).collect();
-        let record = OrderRecord::new(names, &job.ca.directory, account.url(), &csr);
+        let mut record = OrderRecord::new(names, &job.ca.directory, account.url(), &csr);
+        record.replaces = self.replaced(job, client);
         self.state.forget_order(&job.name)?;
         self.state.keep_order_key(&job.name, &key)?;
         self.state.keep_order(&job.name, &record)?;
         failpoint("order-prepared");
         Ok((record, key))
+    }
+
+    /// The certificate that an order takes the place of, if its CA wants to know (RFC 9773 §5): it then counts as renewal
+    /// and not as one more. Another CA has not issued it.
+    fn replaced(&self, job: &Job, client: &Client) -> Option<String> {
+        client.directory().renewal_info.as_ref()?;
+        let known = self.state.certificate(&job.name).ok().flatten()?;
+        let leaf = self.state.live_files(&job.name).ok().flatten()?.leaf;
+        let is_of_this_ca = known.ca == job.ca.directory;
+        let shares_a_name = leaf.sans().iter().any(|name| job.names.contains(name));
+        let certificate = CertId::of(&leaf).filter(|_| is_of_this_ca && shares_a_name)?;
+        Some(certificate.to_string())
     }
 
     fn reused_key(&self, job: &Job) -> Result<Option<PrivateKey>, AgentError> {

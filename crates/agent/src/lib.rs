@@ -56,6 +56,8 @@ mod life;
 mod order;
 mod renewal;
 mod renewal_info;
+#[cfg(test)]
+mod replacement;
 mod reply;
 mod request;
 mod revocation;

@@ -65,6 +65,12 @@ pub(crate) enum Fault {
     Busy(usize),
     /// The next newOrder is answered with this problem type.
     NewOrder(&'static str),
+    /// Every newOrder that says what it replaces is refused with this status and problem type.
+    Replaces(u16, &'static str),
+    /// The same, as replaced already, and every other newOrder is answered 503.
+    ReplacesThenBusy,
+    /// Every newOrder is answered with this problem type.
+    NewOrders(&'static str),
     /// Authorizations fail.
     NotValidated,
     /// The directory names terms.
@@ -84,6 +90,8 @@ struct Inner {
     accounts: Vec<String>,
     /// Without it the directory has no `renewalInfo`.
     advice: Option<Advice>,
+    /// What each newOrder said that it replaces.
+    replaced: Vec<Option<String>>,
 }
 
 pub(crate) struct TestCa {
@@ -141,6 +149,11 @@ impl TestCa {
     /// Says this of every certificate from now on; `None` takes the offer back.
     pub(crate) fn advise(&self, advice: impl Into<Option<Advice>>) {
         lock(&self.inner).advice = advice.into();
+    }
+
+    /// What each newOrder since the last call said that it replaces.
+    pub(crate) fn take_replaced(&self) -> Vec<Option<String>> {
+        std::mem::take(&mut lock(&self.inner).replaced)
     }
 
     /// How many different keys registered.
@@ -294,7 +307,17 @@ impl Inner {
     }
 
     fn new_order(&mut self, payload: &Value, url: &impl Fn(&str) -> String) -> Said {
+        let replaces = payload["replaces"].as_str().map(str::to_owned);
+        self.replaced.push(replaces.clone());
         match &mut self.fault {
+            Fault::Replaces(status, kind) if replaces.is_some() => {
+                return problem(*status, kind, "it cannot be replaced");
+            }
+            Fault::ReplacesThenBusy if replaces.is_some() => {
+                return problem(409, "alreadyReplaced", "it is replaced");
+            }
+            Fault::ReplacesThenBusy => return problem(503, "rateLimited", "later"),
+            Fault::NewOrders(kind) => return problem(400, kind, "no"),
             Fault::NewOrder(kind) => {
                 let said = problem(400, kind, "no");
                 self.fault = Fault::None;
