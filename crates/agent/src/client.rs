@@ -1,7 +1,8 @@
 //! Requests to one CA: the directory, nonces, signed bodies, and what may be followed.
 //!
-//! Every URL but the directory's is one that the CA gave (RFC 8555 §7.1: none is guessed), and it is followed only if
-//! it is `https` and its origin is the directory's or one that the directory names.
+//! Every URL but the directory's is one that the CA gave (RFC 8555 §7.1: none is guessed) or stands right below one
+//! (RFC 9773 §4.1), and it is followed only if it is `https` and its origin is the directory's or one that the directory
+//! names.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

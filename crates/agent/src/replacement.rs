@@ -110,6 +110,11 @@ async fn a_refusal_that_stays_is_told_after_one_more_order() {
     let error = world.fails(Fault::NewOrders("rejectedIdentifier"), "rejectedIdentifier");
     assert!(error.await.ends_order());
     assert_eq!(world.ca.take_replaced(), [Some(first), None]);
+    // Where nothing was named, nothing can be left out.
+    world.ca.advise(None);
+    let error = world.fails(Fault::NewOrders("rejectedIdentifier"), "rejectedIdentifier");
+    assert!(error.await.ends_order());
+    assert_eq!(world.ca.take_replaced(), [None]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The agent and a CA that advises on renewal, well, badly, or not at all.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chancery_testkit::SeededEntropy;
 use serde_json::json;
@@ -271,6 +272,7 @@ async fn a_silent_ca_is_waited_for_once_in_a_run_and_only_for_a_while() {
         ..Advisers::default()
     };
     world.ca.take_seen();
+    let began = Instant::now();
     for name in [&name(), other.name()] {
         let mut record = world.agent.record(name).expect("kept");
         let names = record.sans().expect("names");
@@ -278,6 +280,7 @@ async fn a_silent_ca_is_waited_for_once_in_a_run_and_only_for_a_while() {
         let asked = world.agent.seek_advice(&job, &mut record, &mut advisers);
         asked.await.expect("kept");
     }
+    assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(questions(&world), 1);
     assert_eq!(advice(&world).failures, 1);
     let unasked = world.agent.record(other.name()).expect("kept");
@@ -373,6 +376,26 @@ async fn nothing_is_asked_where_the_answer_would_change_nothing() {
     world.clock.advance(48 * DAY);
     world.renew_due().await;
     assert_eq!(questions(&world), 0, "expired");
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_put_back_by_hand_is_asked_about_at_once() {
+    let world = World::with_certificate().await;
+    world.ca.advise(days(20, 25));
+    not_due(&world).await;
+    let first = advice(&world);
+    world.renew_forced().await.expect("renewed");
+    not_due(&world).await;
+    assert_ne!(advice(&world).certificate, first.certificate);
+    world.ca.take_seen();
+    let live = world.folder.join("state/live/a.test");
+    std::fs::remove_file(&live).expect("removed");
+    std::os::unix::fs::symlink("../archive/a.test/0001", live).expect("put back");
+    not_due(&world).await;
+    assert_eq!(
+        (questions(&world), advice(&world).certificate),
+        (1, first.certificate)
+    );
 }
 
 #[tokio::test]

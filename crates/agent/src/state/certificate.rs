@@ -64,9 +64,9 @@ impl CertificateRecord {
         }
     }
 
-    /// What is known of this certificate beside what is wanted, for a record that says anew what is wanted.
+    /// The same with what the CA advised, which a new wish does not undo.
     pub(crate) fn with_advice_of(mut self, known: Option<&Self>) -> Self {
-        if let Some(known) = known.filter(|known| known.ca == self.ca) {
+        if let Some(known) = known {
             self.advice.clone_from(&known.advice);
             self.hurried = known.hurried;
         }
