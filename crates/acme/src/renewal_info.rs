@@ -1,7 +1,7 @@
 use std::fmt;
 
 use chancery_jose::{b64, unb64};
-use chancery_pki::{Serial, UnixTime};
+use chancery_pki::{Certificate, Serial, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::time;
@@ -69,6 +69,19 @@ impl CertId {
         })
     }
 
+    /// What names this certificate; `None` if it has no authority key identifier.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Option<Self> {
+        let serial = certificate.serial();
+        let number = serial.as_bytes().iter().copied().skip_while(|it| *it == 0);
+        // DER puts a zero before a first octet that would make the number negative. It is part of the name.
+        let zero = number.clone().next().filter(|first| *first >= 0x80);
+        Some(Self {
+            authority_key_id: certificate.authority_key_id()?.to_vec(),
+            serial: zero.map(|_| 0).into_iter().chain(number).collect(),
+        })
+    }
+
     /// The serial number, if it has the form of ours.
     #[must_use]
     pub fn our_serial(&self) -> Option<Serial> {
@@ -84,8 +97,74 @@ impl fmt::Display for CertId {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use chancery_crypto::{Curve, KeyKind, PrivateKey, SignatureForm};
+    use chancery_pki::tbs::{assemble, ca, leaf};
+    use chancery_pki::{
+        AskedValidity, CaRequest, IssuerCertificate, LeafRequest, Profile, San, Spki, Tbs,
+    };
+
     use super::*;
     use crate::from_slice_bounded;
+
+    const NOW: UnixTime = UnixTime(1_790_000_000);
+
+    fn signed(tbs: &Tbs, key: &PrivateKey) -> Vec<u8> {
+        let signature = key.sign(SignatureForm::Der, tbs.as_der()).expect("signs");
+        assemble(tbs.as_der(), key.algorithm(), &signature)
+    }
+
+    /// A certificate with these content octets as its serial number, and the key identifier of its issuer.
+    fn certificate(serial: &[u8]) -> (Certificate, Vec<u8>) {
+        let key = PrivateKey::generate(KeyKind::Ec(Curve::P256)).expect("generates");
+        let spki = Spki::of(key.public());
+        let root = ca(&CaRequest {
+            subject_cn: "Root",
+            organization: None,
+            serial: Serial::new(NOW, [1; 16]),
+            not_before: NOW.minus(86_400),
+            not_after: NOW.plus(1_000_000_000),
+            spki: &spki,
+            issuer: None,
+            path_len: None,
+            urls: None,
+            ext_key_usages: Vec::new(),
+        });
+        let issuer = IssuerCertificate::parse(&signed(&root.expect("a CA"), &key)).expect("a CA");
+        let leaf = leaf(&LeafRequest {
+            issuer: &issuer,
+            profile: &Profile::server("server"),
+            serial: Serial::from_bytes(serial).expect("a number"),
+            now: NOW,
+            asked: AskedValidity::default(),
+            spki: &spki,
+            names: &BTreeSet::from([San::parse("a.test").expect("a name")]),
+            crl_url: "http://ca.test/crl",
+            ca_issuers_url: "http://ca.test/issuer",
+        });
+        let der = signed(&leaf.expect("a leaf"), &key);
+        let key_id = issuer.key_identifier().to_vec();
+        (Certificate::parse(&der).expect("reads"), key_id)
+    }
+
+    #[test]
+    fn a_certificate_is_named_by_the_octets_that_stand_in_it() {
+        let ours = Serial::new(NOW, [7; 16]);
+        for serial in [
+            &[0, 0x87, 0x65, 0x43, 0x21][..],
+            &[0x7f],
+            &[1, 0, 0],
+            ours.as_bytes(),
+        ] {
+            let (certificate, authority_key_id) = certificate(serial);
+            let expected = CertId {
+                authority_key_id,
+                serial: serial.to_vec(),
+            };
+            assert_eq!(CertId::of(&certificate), Some(expected), "{serial:?}");
+        }
+    }
 
     #[test]
     fn the_example_of_the_rfc_is_written_and_read() {

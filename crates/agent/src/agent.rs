@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use chancery_acme::CertId;
 use chancery_crypto::PrivateKey;
 use chancery_pki::{UnixTime, csr};
 
@@ -7,8 +8,9 @@ use crate::account::Account;
 use crate::check::{self, Checked};
 use crate::client::Client;
 use crate::config::AgentConfig;
+use crate::due::Due;
 use crate::failpoint::failpoint;
-use crate::installed::{Installed, renew_at};
+use crate::installed::Installed;
 use crate::job::Job;
 use crate::order::Run;
 use crate::solver::{Solver, Webroot};
@@ -44,8 +46,9 @@ impl Agent {
             &self.config,
         )?;
         let _lock = self.state.open()?;
-        let mut wanted = CertificateRecord::of(request, &job.ca.directory);
         let known = self.state.certificate(&job.name)?;
+        let mut wanted =
+            CertificateRecord::of(request, &job.ca.directory).with_advice_of(known.as_ref());
         if self.state.order(&job.name)?.is_none()
             && let Some(kept) = self.still_good(&job, known.as_ref())?
         {
@@ -99,11 +102,11 @@ impl Agent {
         let same = job.names == names
             && known.ca == job.ca.directory
             && job.key_type.fits(live.leaf.spki().key());
-        if !same || self.now() >= renew_at(&live.leaf) {
+        if !same || self.now() >= Due::of(&live.leaf, known).at {
             return Ok(None);
         }
         let folder = self.state.live(&job.name);
-        let installed = Installed::of(&job.name, &live.leaf, folder, live.generation);
+        let installed = Installed::of(&job.name, &live.leaf, known, folder, live.generation);
         Ok(Some(Installed {
             is_new: false,
             ..installed
@@ -174,7 +177,7 @@ impl Agent {
     ) -> Result<(OrderRecord, PrivateKey, Vec<u8>), AgentError> {
         let (record, key) = match found {
             Some(found) => found,
-            None => self.prepare(job, account).await?,
+            None => self.prepare(job, client, account).await?,
         };
         let run = Run {
             job,
@@ -238,6 +241,7 @@ impl Agent {
     async fn prepare(
         &self,
         job: &Job,
+        client: &Client,
         account: &Account,
     ) -> Result<(OrderRecord, PrivateKey), AgentError> {
         let key = match self.reused_key(job)? {
@@ -252,12 +256,25 @@ impl Agent {
         let names: Vec<_> = job.names.iter().cloned().collect();
         let csr = csr::build(&key, &names)?;
         let names = names.iter().map(ToString::to_string).collect();
-        let record = OrderRecord::new(names, &job.ca.directory, account.url(), &csr);
+        let mut record = OrderRecord::new(names, &job.ca.directory, account.url(), &csr);
+        record.replaces = self.replaced(job, client);
         self.state.forget_order(&job.name)?;
         self.state.keep_order_key(&job.name, &key)?;
         self.state.keep_order(&job.name, &record)?;
         failpoint("order-prepared");
         Ok((record, key))
+    }
+
+    /// The certificate that an order takes the place of, if its CA wants to know (RFC 9773 §5): it then counts as renewal
+    /// and not as one more. Another CA has not issued it.
+    fn replaced(&self, job: &Job, client: &Client) -> Option<String> {
+        client.directory().renewal_info.as_ref()?;
+        let known = self.state.certificate(&job.name).ok().flatten()?;
+        let leaf = self.state.live_files(&job.name).ok().flatten()?.leaf;
+        let is_of_this_ca = known.ca == job.ca.directory;
+        let shares_a_name = leaf.sans().iter().any(|name| job.names.contains(name));
+        let certificate = CertId::of(&leaf).filter(|_| is_of_this_ca && shares_a_name)?;
+        Some(certificate.to_string())
     }
 
     fn reused_key(&self, job: &Job) -> Result<Option<PrivateKey>, AgentError> {
@@ -306,6 +323,8 @@ impl Agent {
     ) -> Result<Installed, AgentError> {
         record.failure = None;
         record.revoked = None;
+        // It was about the certificate that goes.
+        record.advice = None;
         // Before the files: whoever finds them afterwards finds that they are wanted.
         self.state.keep_certificate(&job.name, record)?;
         failpoint("certificate-recorded");
@@ -320,6 +339,7 @@ impl Agent {
         Ok(Installed::of(
             &job.name,
             checked.leaf(),
+            record,
             folder,
             Some(generation),
         ))

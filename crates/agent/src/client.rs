@@ -1,7 +1,8 @@
 //! Requests to one CA: the directory, nonces, signed bodies, and what may be followed.
 //!
-//! Every URL but the directory's is one that the CA gave (RFC 8555 §7.1: none is guessed), and it is followed only if
-//! it is `https` and its origin is the directory's or one that the directory names.
+//! Every URL but the directory's is one that the CA gave (RFC 8555 §7.1: none is guessed) or stands right below one
+//! (RFC 9773 §4.1), and it is followed only if it is `https` and its origin is the directory's or one that the directory
+//! names.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -108,6 +109,22 @@ impl Client {
             reason: format!("{what} could not be written: {error}"),
         })?;
         self.send(what, url, signer, Some(&payload)).await
+    }
+
+    /// The answer about the renewal of a certificate, named as in RFC 9773 §4.1; `None` if the CA gives none to anybody.
+    /// Anybody may ask, so nothing is signed.
+    pub(crate) async fn renewal_info(
+        &self,
+        certificate: &str,
+    ) -> Result<Option<Reply>, AgentError> {
+        const WHAT: &str = "renewalInfo";
+        let Some(base) = &self.directory.renewal_info else {
+            return Ok(None);
+        };
+        let url = self.checked(WHAT, &format!("{base}/{certificate}"))?;
+        let request = HttpRequest::new(Method::GET, &url);
+        let answer = self.exchange(WHAT, request).await?;
+        Reply::of(WHAT, answer, self.clock.now()).map(Some)
     }
 
     async fn read_directory(&mut self, url: &str) -> Result<(), AgentError> {

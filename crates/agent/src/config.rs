@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chancery_crypto::{Entropy, SystemEntropy};
 use serde::Deserialize;
 
 use crate::clock::{Clock, SystemClock};
@@ -31,6 +32,8 @@ pub struct AgentConfig {
     pub agree_terms: bool,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Where the moment of a renewal is drawn from. Keys are not made of it.
+    pub entropy: Arc<dyn Entropy>,
     /// The configuration file, for messages that say where to write something.
     pub file: PathBuf,
 }
@@ -48,6 +51,7 @@ impl AgentConfig {
             external_account: None,
             agree_terms: false,
             clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
         }
     }
 

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 
 use chancery_pki::{Certificate, San, Serial, UnixTime};
 
-use crate::{CertName, schedule};
+use crate::CertName;
+use crate::due::Due;
+use crate::state::CertificateRecord;
 
 /// A certificate whose files are in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,7 @@ impl Installed {
     pub(crate) fn of(
         name: &CertName,
         leaf: &Certificate,
+        record: &CertificateRecord,
         folder: PathBuf,
         generation: Option<u32>,
     ) -> Self {
@@ -41,15 +44,10 @@ impl Installed {
             serial: leaf.serial(),
             not_before: leaf.not_before(),
             not_after: leaf.not_after(),
-            renew_at: renew_at(leaf),
+            renew_at: Due::of(leaf, record).at,
             folder,
             generation,
             is_new: true,
         }
     }
-}
-
-/// When a certificate is to be renewed. Its serial number is what its jitter follows from.
-pub(crate) fn renew_at(leaf: &Certificate) -> UnixTime {
-    schedule::renew_at(leaf.not_before(), leaf.not_after(), &leaf.serial().to_hex())
 }

@@ -9,7 +9,8 @@
 //!
 //! The way of an order is a state machine without sockets, files or clock (`flow`): an answer goes in, the next step
 //! comes out. Around it `order` carries the steps out over `client`, answers challenges with a `solver`, and writes down
-//! what must survive (`state`). `check` stands between what a CA sent and what is installed.
+//! what must survive (`state`). `check` stands between what a CA sent and what is installed. When a certificate is
+//! renewed (`due`) follows from its life, or from what its CA advises (`renewal_info`).
 //!
 //! # What holds at every moment
 //!
@@ -25,8 +26,8 @@
 //!
 //! It never trusts a CA for anything but certificates: URLs must be `https` and of the CA's own hosts, tokens must be
 //! base64url before they become a file name, every answer is bounded, and no text of a CA reaches a shell, a path or a
-//! terminal's control sequences. It never follows a redirect, guesses a URL, agrees to terms that nobody read, or tries
-//! again faster than its ladder allows.
+//! terminal's control sequences. It never lets a CA's advice put a renewal off until it is too late, follows a redirect,
+//! guesses a URL, agrees to terms that nobody read, or tries again faster than its ladder allows.
 
 #![cfg_attr(
     not(test),
@@ -41,6 +42,7 @@ pub mod cli;
 mod client;
 mod clock;
 mod config;
+mod due;
 mod error;
 mod external_account;
 mod failpoint;
@@ -55,6 +57,9 @@ mod key_type;
 mod life;
 mod order;
 mod renewal;
+mod renewal_info;
+#[cfg(test)]
+mod replacement;
 mod reply;
 mod request;
 mod revocation;
@@ -75,6 +80,7 @@ pub use cert_name::CertName;
 pub use check::CertificateFault;
 pub use clock::{Clock, SystemClock};
 pub use config::AgentConfig;
+pub use due::{RenewalRule, RenewalWindow};
 pub use error::{AgentError, NameFailure};
 pub use external_account::ExternalAccount;
 pub use failpoint::FAILPOINTS;
@@ -87,4 +93,5 @@ pub use settings::{Http01, Settings};
 pub use status::{CertificateState, CertificateStatus, FailureStatus, InstalledStatus};
 
 // What the API is written in.
-pub use chancery_pki::RevocationReason;
+pub use chancery_crypto::Entropy;
+pub use chancery_pki::{RevocationReason, UnixTime};

@@ -124,7 +124,7 @@ async fn certificates_are_renewed_when_their_time_comes_and_not_before() {
         renewals.into_iter().next().expect("one").outcome
     };
     let renewals = world.agent.renew(&due).await.expect("tried");
-    let RenewalOutcome::NotDue { renew_at } = outcome(&world, renewals) else {
+    let RenewalOutcome::NotDue { renew_at, .. } = outcome(&world, renewals) else {
         panic!("not due")
     };
     world.clock.set(renew_at.minus(1));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chancery_acme::{
-    Authorization, ChallengeAnswer, Finalize, NewOrder, Order, Token, WireIdentifier,
+    Authorization, ChallengeAnswer, ErrorType, Finalize, NewOrder, Order, Token, WireIdentifier,
     key_authorization,
 };
 
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::failpoint::failpoint;
 use crate::flow::{Event, Flow, Step};
 use crate::job::Job;
+use crate::reply::Reply;
 use crate::solver::Solver;
 use crate::state::{OrderRecord, Published, State, Step as Stored};
 use crate::{AgentError, Http01};
@@ -84,15 +85,16 @@ impl Run<'_> {
     async fn place(&mut self) -> Result<Event, AgentError> {
         const WHAT: &str = "newOrder";
         tracing::info!("placing an order for {}", self.record.names.join(", "));
-        let message = NewOrder {
-            identifiers: self.job.names.iter().map(WireIdentifier::from).collect(),
-            ..NewOrder::default()
+        let reply = match self.new_order(WHAT).await {
+            Err(error) if self.record.replaces.is_some() && may_be_about_replaces(&error) => {
+                tracing::warn!("{error}; ordering without saying what is replaced");
+                self.record.replaces = None;
+                // A run that goes on with this one does not ask the same again.
+                self.state.keep_order(&self.job.name, &self.record)?;
+                self.new_order(WHAT).await?
+            }
+            placed => placed?,
         };
-        let url = &self.client.directory().new_order;
-        let reply = self
-            .client
-            .post(WHAT, url, self.account.signer(), &message)
-            .await?;
         failpoint("order-placed");
         let location = reply
             .location
@@ -108,6 +110,18 @@ impl Run<'_> {
         self.state.keep_order(&self.job.name, &self.record)?;
         failpoint("order-recorded");
         order_event(Some(location), &reply, WHAT)
+    }
+
+    async fn new_order(&self, what: &'static str) -> Result<Reply, AgentError> {
+        let message = NewOrder {
+            identifiers: self.job.names.iter().map(WireIdentifier::from).collect(),
+            replaces: self.record.replaces.clone(),
+            ..NewOrder::default()
+        };
+        let url = &self.client.directory().new_order;
+        self.client
+            .post(what, url, self.account.signer(), &message)
+            .await
     }
 
     async fn answer(&mut self, challenge: &str, token: &Token) -> Result<Event, AgentError> {
@@ -159,7 +173,7 @@ impl Run<'_> {
 
 fn order_event(
     url: Option<String>,
-    reply: &crate::reply::Reply,
+    reply: &Reply,
     what: &'static str,
 ) -> Result<Event, AgentError> {
     let order: Order = reply.json(what)?;
@@ -168,6 +182,18 @@ fn order_event(
         order: Box::new(order),
         retry_after: reply.retry_after,
     })
+}
+
+/// Whether an order was perhaps refused for the certificate that it names. Only `alreadyReplaced` says so for certain: a CA
+/// that does not find the certificate, or finds it with another account, says `malformed`, `unauthorized` or
+/// `serverInternal`. Saying what is replaced is a courtesy, which must not cost the renewal, and one more order tells.
+fn may_be_about_replaces(error: &AgentError) -> bool {
+    let AgentError::Refused { problem, .. } = error else {
+        return false;
+    };
+    // Too busy to look, or it does not know the account: neither is about a certificate.
+    let is_busy = matches!(problem.status, 429 | 503);
+    !is_busy && !problem.is(ErrorType::AccountDoesNotExist)
 }
 
 /// Sorts a failure for the flow: what may pass, what the CA refuses, and what is nobody's to repeat.

@@ -1,12 +1,14 @@
 use chancery_pki::UnixTime;
 
 use crate::agent::Agent;
+use crate::due::Due;
 use crate::error::AgentError;
-use crate::installed::{Installed, renew_at};
+use crate::installed::Installed;
 use crate::job::Job;
+use crate::renewal_info::Advisers;
 use crate::schedule;
 use crate::state::{CertificateRecord, Failure};
-use crate::{CertName, RenewRequest};
+use crate::{CertName, RenewRequest, RenewalRule};
 
 /// Characters of an error that are kept for `status`.
 const ERROR_CHARS_MAX: usize = 2000;
@@ -30,6 +32,8 @@ pub enum RenewalOutcome {
     NotDue {
         /// When it comes.
         renew_at: UnixTime,
+        /// Why then.
+        rule: RenewalRule,
     },
     /// The last attempts failed, and it is not time to try again.
     Held {
@@ -53,13 +57,16 @@ enum Decision {
 impl Agent {
     /// Renews what is due: one certificate, or each that is kept. One that fails does not stop the others.
     ///
+    /// When it is due, its CA may advise (RFC 9773): it is asked here, at the times that it names.
+    ///
     /// # Errors
     /// [`AgentError`] where nothing could be tried at all; failures of one certificate are in its [`Renewal`].
     pub async fn renew(&self, request: &RenewRequest) -> Result<Vec<Renewal>, AgentError> {
         let _lock = self.state.open()?;
         let mut renewals = Vec::new();
+        let mut advisers = Advisers::default();
         for name in self.chosen(request.name.as_ref())? {
-            let outcome = match self.renew_one(&name, request).await {
+            let outcome = match self.renew_one(&name, request, &mut advisers).await {
                 Ok(outcome) => outcome,
                 Err(error) => RenewalOutcome::Failed(error),
             };
@@ -72,14 +79,25 @@ impl Agent {
         &self,
         name: &CertName,
         request: &RenewRequest,
+        advisers: &mut Advisers,
     ) -> Result<RenewalOutcome, AgentError> {
         let mut record = self.record(name)?;
-        if !request.force
-            && let Decision::Leave(outcome) = self.decide(name, &record)?
-        {
-            return Ok(outcome);
+        let job = self.renewal_job(name, &record, request);
+        if !request.force {
+            let is_unfinished = self.state.order(name)?.is_some();
+            if let (Ok(job), false) = (&job, is_unfinished) {
+                self.seek_advice(job, &mut record, advisers).await?;
+            }
+            let due = self.due(name, &record).filter(|_| !is_unfinished);
+            let now = self.now();
+            if let Decision::Leave(outcome) = decide(now, &record, due.as_ref()) {
+                return Ok(outcome);
+            }
+            if due.is_some_and(|due| due.is_hurried(now)) {
+                record.hurried = Some(now.0);
+            }
         }
-        let issued = match self.renewal_job(name, &record, request) {
+        let issued = match job {
             Ok(job) => {
                 record.ca.clone_from(&job.ca.directory);
                 self.issue(&job, &mut record).await
@@ -108,32 +126,12 @@ impl Agent {
         Job::new(name, &names, &settings, &self.config)
     }
 
-    fn decide(&self, name: &CertName, record: &CertificateRecord) -> Result<Decision, AgentError> {
-        let now = self.now();
-        if record.revoked.is_some() {
-            return Ok(Decision::Leave(RenewalOutcome::Revoked));
-        }
-        let is_unfinished = self.state.order(name)?.is_some();
-        if !is_unfinished && let Some(renew_at) = self.due(name, record).filter(|at| *at > now) {
-            return Ok(Decision::Leave(RenewalOutcome::NotDue { renew_at }));
-        }
-        match (&record.failure, record.held_until()) {
-            (Some(failure), Some(until)) if until > now => {
-                Ok(Decision::Leave(RenewalOutcome::Held {
-                    until,
-                    error: failure.error.clone(),
-                }))
-            }
-            _ => Ok(Decision::Renew),
-        }
-    }
-
     /// When the installed certificate is due; `None` if there is none that is wanted, which is due at once.
-    fn due(&self, name: &CertName, record: &CertificateRecord) -> Option<UnixTime> {
+    fn due(&self, name: &CertName, record: &CertificateRecord) -> Option<Due> {
         match self.state.live_files(name) {
             Ok(live) => live
-                .filter(|live| record.sans() == Some(live.leaf.sans().iter().cloned().collect()))
-                .map(|live| renew_at(&live.leaf)),
+                .filter(|live| record.is_for(&live.leaf))
+                .map(|live| Due::of(&live.leaf, record)),
             Err(error) => {
                 tracing::warn!("{error}");
                 None
@@ -184,5 +182,25 @@ impl Agent {
                 name: name.to_string(),
                 kept: kept().iter().map(ToString::to_string).collect(),
             })
+    }
+}
+
+/// What is to be done about a certificate that is due then, or at once.
+fn decide(now: UnixTime, record: &CertificateRecord, due: Option<&Due>) -> Decision {
+    if record.revoked.is_some() {
+        return Decision::Leave(RenewalOutcome::Revoked);
+    }
+    if let Some(due) = due.filter(|due| due.at > now) {
+        return Decision::Leave(RenewalOutcome::NotDue {
+            renew_at: due.at,
+            rule: due.rule.clone(),
+        });
+    }
+    match (&record.failure, record.held_until()) {
+        (Some(failure), Some(until)) if until > now => Decision::Leave(RenewalOutcome::Held {
+            until,
+            error: failure.error.clone(),
+        }),
+        _ => Decision::Renew,
     }
 }

@@ -3,13 +3,14 @@
 //! ```text
 //! lock                           held while an agent works here
 //! accounts/CA/account.{key,json} one account for each CA, with a key of its own
-//! certificates/NAME.json         what is wanted, and how the last attempts went
+//! certificates/NAME.json         what is wanted, how the last attempts went, what the CA advises on renewal
 //! orders/NAME.{key,json}         the order under way: key and CSR first, then its URL, then the chain
 //! archive/NAME/0001/…            complete generations
 //! live/NAME                      a symbolic link to one of them, switched by one rename
 //! ```
 
 mod account;
+mod advice;
 mod certificate;
 mod file;
 mod flat;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use crate::{AgentError, CertName};
 
 pub(crate) use account::AccountRecord;
+pub(crate) use advice::{Advice, Window};
 pub(crate) use certificate::{CertificateRecord, Failure, Revocation};
 pub(crate) use file::{PRIVATE, PUBLIC, check_folder, make_folder, read, remove, replace};
 pub(crate) use generation::Files;

@@ -5,8 +5,8 @@ use chancery_pki::UnixTime;
 use serde::Serialize;
 
 use crate::agent::Agent;
-use crate::installed::renew_at;
-use crate::{AgentError, CertName, KeyType};
+use crate::due::Due;
+use crate::{AgentError, CertName, KeyType, RenewalRule};
 
 /// How one certificate stands. Serialised, it is one element of `status --json`; times are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +46,8 @@ pub struct InstalledStatus {
     pub not_after: String,
     /// When it is going to be renewed.
     pub renew_at: String,
+    /// Why then.
+    pub renewal: RenewalRule,
     /// The kind of its key; `None` for one that the agent would not make.
     pub key_type: Option<KeyType>,
     /// Which generation of the files it is.
@@ -124,19 +126,24 @@ impl Agent {
             Err(error) => (None, Some(error.to_string())),
         };
         let now = self.now();
+        let live = live.map(|live| {
+            let due = Due::of(&live.leaf, &record);
+            (live, due)
+        });
         let state = match &live {
             _ if record.revoked.is_some() => CertificateState::Revoked,
             _ if fault.is_some() => CertificateState::Broken,
             None => CertificateState::Missing,
-            Some(live) if live.leaf.not_after() < now => CertificateState::Expired,
-            Some(live) if renew_at(&live.leaf) <= now => CertificateState::Due,
+            Some((live, _)) if live.leaf.not_after() < now => CertificateState::Expired,
+            Some((_, due)) if due.at <= now => CertificateState::Due,
             Some(_) => CertificateState::Valid,
         };
-        let installed = live.map(|live| InstalledStatus {
+        let installed = live.map(|(live, due)| InstalledStatus {
             serial: live.leaf.serial().to_hex(),
             not_before: live.leaf.not_before().to_rfc3339(),
             not_after: live.leaf.not_after().to_rfc3339(),
-            renew_at: renew_at(&live.leaf).to_rfc3339(),
+            renew_at: due.at.to_rfc3339(),
+            renewal: due.rule,
             key_type: KeyType::of(live.leaf.spki().key()),
             generation: live.generation,
         });

@@ -1,5 +1,7 @@
 //! A CA that speaks enough ACME to finish an order, believes every challenge, and misbehaves as a test says.
 
+mod advice;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::test_authority::{Authority, NOW};
+
+pub(crate) use self::advice::Advice;
 
 pub(crate) const TOKEN: &str = "evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ";
 
@@ -61,6 +65,12 @@ pub(crate) enum Fault {
     Busy(usize),
     /// The next newOrder is answered with this problem type.
     NewOrder(&'static str),
+    /// Every newOrder that says what it replaces is refused with this status and problem type.
+    Replaces(u16, &'static str),
+    /// The same, as replaced already, and every other newOrder is answered 503.
+    ReplacesThenBusy,
+    /// Every newOrder is answered with this problem type.
+    NewOrders(&'static str),
     /// Authorizations fail.
     NotValidated,
     /// The directory names terms.
@@ -78,6 +88,10 @@ struct Inner {
     validated: bool,
     /// Thumbprints of the keys that registered.
     accounts: Vec<String>,
+    /// Without it the directory has no `renewalInfo`.
+    advice: Option<Advice>,
+    /// What each newOrder said that it replaces.
+    replaced: Vec<Option<String>>,
 }
 
 pub(crate) struct TestCa {
@@ -132,6 +146,16 @@ impl TestCa {
         std::mem::take(&mut lock(&self.inner).seen)
     }
 
+    /// Says this of every certificate from now on; `None` takes the offer back.
+    pub(crate) fn advise(&self, advice: impl Into<Option<Advice>>) {
+        lock(&self.inner).advice = advice.into();
+    }
+
+    /// What each newOrder since the last call said that it replaces.
+    pub(crate) fn take_replaced(&self) -> Vec<Option<String>> {
+        std::mem::take(&mut lock(&self.inner).replaced)
+    }
+
     /// How many different keys registered.
     pub(crate) fn accounts(&self) -> usize {
         lock(&self.inner)
@@ -179,12 +203,17 @@ async fn answer(
         .await
         .map(|body| body.to_bytes())
         .unwrap_or_default();
+    let path = head.uri.path();
+    let advice = {
+        let mut inner = lock(&inner);
+        inner.seen.push(format!("{} {path}", head.method));
+        inner.advice.clone()
+    };
+    if let (Some(advice), true) = (advice, path.starts_with("/renewal-info/")) {
+        return Ok(advice.response().await);
+    }
     let mut inner = lock(&inner);
-    inner
-        .seen
-        .push(format!("{} {}", head.method, head.uri.path()));
-    let (status, location, text) =
-        inner.answer(&head.method, head.uri.path(), &body, addr, &authority);
+    let (status, location, text) = inner.answer(&head.method, path, &body, addr, &authority);
     inner.nonces += 1;
     let mut response = Response::builder()
         .status(StatusCode::from_u16(status).expect("a status"))
@@ -258,6 +287,9 @@ impl Inner {
             "revokeCert": url("/revoke"), "keyChange": url("/key-change"),
             "unknown": {"member": [1, 2, 3]},
         });
+        if self.advice.is_some() {
+            directory["renewalInfo"] = json!(url("/renewal-info"));
+        }
         if let Fault::Directory(member, text) = &self.fault {
             directory[*member] = json!(text);
         }
@@ -275,7 +307,17 @@ impl Inner {
     }
 
     fn new_order(&mut self, payload: &Value, url: &impl Fn(&str) -> String) -> Said {
+        let replaces = payload["replaces"].as_str().map(str::to_owned);
+        self.replaced.push(replaces.clone());
         match &mut self.fault {
+            Fault::Replaces(status, kind) if replaces.is_some() => {
+                return problem(*status, kind, "it cannot be replaced");
+            }
+            Fault::ReplacesThenBusy if replaces.is_some() => {
+                return problem(409, "alreadyReplaced", "it is replaced");
+            }
+            Fault::ReplacesThenBusy => return problem(503, "rateLimited", "later"),
+            Fault::NewOrders(kind) => return problem(400, kind, "no"),
             Fault::NewOrder(kind) => {
                 let said = problem(400, kind, "no");
                 self.fault = Fault::None;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use chancery_testkit::{FakeClock, TempDir};
+use chancery_testkit::{FakeClock, SeededEntropy, TempDir};
 
 use crate::test_authority::NOW;
 use crate::test_ca::{Fault, TestCa};
@@ -33,6 +33,7 @@ impl World {
         let shown = clock.clone();
         let mut config = AgentConfig::new(folder.join("state"));
         config.clock = Arc::new(move || shown.now());
+        config.entropy = Arc::new(SeededEntropy::new(1));
         config.defaults = Settings {
             ca: Some(ca.directory()),
             root: Some(folder.join("root.pem")),
@@ -84,6 +85,16 @@ impl World {
         assert_eq!(self.files(), before, "{fault:?}");
         self.ca.set(Fault::None);
         error
+    }
+
+    /// What the timer's run makes of the certificate.
+    pub(crate) async fn renew_due(&self) -> RenewalOutcome {
+        let mut renewals = self
+            .agent
+            .renew(&RenewRequest::default())
+            .await
+            .expect("tried");
+        renewals.pop().expect("one").outcome
     }
 
     pub(crate) async fn renew_forced(&self) -> Result<Installed, AgentError> {

@@ -38,8 +38,8 @@ pub(super) fn renewals(renewals: &[Renewal]) -> String {
             RenewalOutcome::Renewed(installed) => {
                 format!("renewed, ends {}", installed.not_after.to_rfc3339())
             }
-            RenewalOutcome::NotDue { renew_at } => {
-                format!("not due before {}", renew_at.to_rfc3339())
+            RenewalOutcome::NotDue { renew_at, rule } => {
+                format!("not due before {} ({rule})", renew_at.to_rfc3339())
             }
             RenewalOutcome::Held { until, error } => format!(
                 "held back until {} (or --force) because the last attempt failed: {error}",
@@ -78,6 +78,7 @@ pub(super) fn status(certificates: &[CertificateStatus]) -> String {
             writeln!(text, "  serial   {}", installed.serial).ok();
             writeln!(text, "  ends     {}", installed.not_after).ok();
             writeln!(text, "  renewal  {}", installed.renew_at).ok();
+            writeln!(text, "  because  {}", installed.renewal).ok();
             writeln!(text, "  files    {}", status.folder.display()).ok();
         }
         if let Some(fault) = &status.fault {
@@ -118,46 +119,17 @@ mod tests {
     use chancery_pki::UnixTime;
 
     use super::*;
-    use crate::{AgentError, CertName, CertificateState, FailureStatus};
+    use crate::{
+        AgentError, CertName, CertificateState, FailureStatus, InstalledStatus, RenewalRule,
+        RenewalWindow,
+    };
 
     fn name() -> CertName {
         CertName::parse("a.test").expect("a name")
     }
 
-    #[test]
-    fn each_outcome_of_a_renewal_says_what_comes_next() {
-        let renewal = |outcome| Renewal {
-            name: name(),
-            outcome,
-        };
-        let text = renewals(&[
-            renewal(RenewalOutcome::NotDue {
-                renew_at: UnixTime(0),
-            }),
-            renewal(RenewalOutcome::Held {
-                until: UnixTime(60),
-                error: "no answer".to_owned(),
-            }),
-            renewal(RenewalOutcome::Revoked),
-            renewal(RenewalOutcome::Failed(AgentError::ExternalAccountRequired)),
-        ]);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines.first(),
-            Some(&"a.test: not due before 1970-01-01T00:00:00Z")
-        );
-        for (line, told) in lines
-            .iter()
-            .zip(["not due", "--force", "obtain it again", "FAILED"])
-        {
-            assert!(line.contains(told), "{line}");
-        }
-        assert!(renewals(&[]).contains("-d NAME"));
-    }
-
-    #[test]
-    fn a_status_tells_the_last_failure_and_is_json_for_programs() {
-        let missing = CertificateStatus {
+    fn missing() -> CertificateStatus {
+        CertificateStatus {
             name: name(),
             state: CertificateState::Missing,
             names: (0..7).map(|n| format!("n{n}.test")).collect(),
@@ -172,7 +144,92 @@ mod tests {
                 next_attempt: "soon".to_owned(),
             }),
             fault: None,
+        }
+    }
+
+    #[test]
+    fn each_outcome_of_a_renewal_says_what_comes_next() {
+        let renewal = |outcome| Renewal {
+            name: name(),
+            outcome,
         };
+        let text = renewals(&[
+            renewal(RenewalOutcome::NotDue {
+                renew_at: UnixTime(0),
+                rule: RenewalRule::Life,
+            }),
+            renewal(RenewalOutcome::Held {
+                until: UnixTime(60),
+                error: "no answer".to_owned(),
+            }),
+            renewal(RenewalOutcome::Revoked),
+            renewal(RenewalOutcome::Failed(AgentError::ExternalAccountRequired)),
+        ]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines.first(),
+            Some(&"a.test: not due before 1970-01-01T00:00:00Z (two thirds of its life)")
+        );
+        for (line, told) in lines
+            .iter()
+            .zip(["not due", "--force", "obtain it again", "FAILED"])
+        {
+            assert!(line.contains(told), "{line}");
+        }
+        assert!(renewals(&[]).contains("-d NAME"));
+    }
+
+    #[test]
+    fn a_status_tells_when_the_renewal_comes_and_why() {
+        let window = RenewalWindow {
+            start: UnixTime(0),
+            end: UnixTime(60),
+            explanation_url: Some("https://ca.test/why".to_owned()),
+        };
+        let check = |renewal: RenewalRule, told: &str, by: &str| {
+            let with = CertificateStatus {
+                installed: Some(InstalledStatus {
+                    serial: "01".to_owned(),
+                    not_before: "then".to_owned(),
+                    not_after: "at last".to_owned(),
+                    renew_at: "soon".to_owned(),
+                    renewal,
+                    key_type: None,
+                    generation: None,
+                }),
+                ..missing()
+            };
+            let text = status(std::slice::from_ref(&with));
+            let expected = format!("  renewal  soon\n  because  {told}\n");
+            assert!(text.contains(&expected), "{text}");
+            let json: serde_json::Value =
+                serde_json::from_str(&status_json(&[with])).expect("JSON");
+            let renewal = json.pointer("/certificates/0/installed/renewal");
+            let renewal = renewal.expect("told");
+            assert_eq!(renewal["by"], by);
+            if by != "life" {
+                assert_eq!(renewal["start"], "1970-01-01T00:00:00Z");
+                assert_eq!(renewal["end"], "1970-01-01T00:01:00Z");
+                assert_eq!(renewal["explanation_url"], "https://ca.test/why");
+            }
+        };
+        check(RenewalRule::Life, "two thirds of its life", "life");
+        check(
+            RenewalRule::Advice(window.clone()),
+            "the CA advises 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z, see https://ca.test/why",
+            "advice",
+        );
+        check(
+            RenewalRule::LastTenth(window),
+            "the last tenth of its life begins; the CA advises 1970-01-01T00:00:00Z to \
+             1970-01-01T00:01:00Z, see https://ca.test/why",
+            "last-tenth",
+        );
+    }
+
+    #[test]
+    fn a_status_tells_the_last_failure_and_is_json_for_programs() {
+        let missing = missing();
         let text = status(std::slice::from_ref(&missing));
         assert!(text.starts_with("a.test: missing\n"), "{text}");
         assert!(

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
-use chancery_pki::{San, UnixTime};
+use chancery_pki::{Certificate, San, UnixTime};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{State, broken, file, from_json, to_json};
+use crate::state::{Advice, State, broken, file, from_json, to_json};
 use crate::{AgentError, CertName, Request, Settings};
 
 /// A certificate that is kept: what is wanted, and how the last attempts went. The certificate itself is under `live`.
@@ -21,6 +21,12 @@ pub(crate) struct CertificateRecord {
     /// Said when it was revoked and not replaced since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revoked: Option<Revocation>,
+    /// What its CA advises on renewal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) advice: Option<Advice>,
+    /// When one was last renewed before its time because the CA advised it, in seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hurried: Option<i64>,
 }
 
 /// How attempts failed.
@@ -53,7 +59,18 @@ impl CertificateRecord {
             ca: ca.to_owned(),
             failure: None,
             revoked: None,
+            advice: None,
+            hurried: None,
         }
+    }
+
+    /// The same with what the CA advised, which a new wish does not undo.
+    pub(crate) fn with_advice_of(mut self, known: Option<&Self>) -> Self {
+        if let Some(known) = known {
+            self.advice.clone_from(&known.advice);
+            self.hurried = known.hurried;
+        }
+        self
     }
 
     pub(crate) fn sans(&self) -> Option<BTreeSet<San>> {
@@ -61,6 +78,11 @@ impl CertificateRecord {
             .iter()
             .map(|name| San::parse(name).ok())
             .collect()
+    }
+
+    /// Whether a certificate carries the very names that are wanted.
+    pub(crate) fn is_for(&self, leaf: &Certificate) -> bool {
+        self.sans() == Some(leaf.sans().iter().cloned().collect())
     }
 
     /// When the next attempt may be made, if attempts failed.

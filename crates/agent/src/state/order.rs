@@ -20,6 +20,9 @@ pub(crate) struct OrderRecord {
     pub(crate) account: String,
     /// The CSR in base64url. A finalize that is repeated must carry the same one.
     pub(crate) csr: String,
+    /// The certificate that it takes the place of (RFC 9773 §5), until the CA refuses to hear of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaces: Option<String>,
     /// How far it came.
     pub(crate) step: Step,
     /// Files of http-01 that were put into a web server's folder and are to be removed.
@@ -72,6 +75,7 @@ impl OrderRecord {
             ca: ca.to_owned(),
             account: account.to_owned(),
             csr: b64(csr),
+            replaces: None,
             step: Step::Prepared,
             published: Vec::new(),
         }
@@ -152,6 +156,7 @@ mod tests {
         let name = CertName::parse("a.test").expect("a name");
         let key = KeyType::EcdsaP256.generate().await.expect("made");
         let mut record = OrderRecord::new(vec!["a.test".to_owned()], "ca", "account", &[1, 2, 3]);
+        record.replaces = Some("AQ.Ag".to_owned());
         state.keep_order(&name, &record).expect("kept");
         assert!(state.order(&name).expect("readable").is_none());
         state.keep_order_key(&name, &key).expect("kept");
