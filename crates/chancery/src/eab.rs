@@ -218,7 +218,7 @@ metadata:
 spec:
   acme:
     server: {directory}
-    caBundle: BASE64_OF_ROOT_PEM
+    caBundle: $(base64 -w0 root.pem)
     externalAccountBinding:
       keyID: {kid}
       keySecretRef: {{ name: chancery-eab, key: key }}
