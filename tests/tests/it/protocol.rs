@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod names;
 mod nonces;
+mod offers;
 mod ownership;
 mod redirects;
 mod renewal;
