@@ -13,6 +13,7 @@ mod jws;
 mod key_change;
 mod keys;
 mod limits;
+mod name_rules;
 mod names;
 mod nonces;
 mod offers;

@@ -236,6 +236,38 @@ fn a14_no_setting_that_would_skip_a_proof_is_accepted() {
 }
 
 #[test]
+fn b15_a_gateway_that_allows_no_name_is_warned_of_and_one_without_means_is_refused() {
+    let authority = Authority::prepare(Setup::new());
+    for toml in [
+        "[gateway.server]\nnames = { allow = [] }\n",
+        "[gateway.server]\nnames = { allow = \"\", deny = [\"*\"] }\n",
+    ] {
+        let warned = check(&authority, toml);
+        assert!(warned.status.success(), "{}", warned.stderr);
+        let lines: Vec<&str> = warned.stdout.lines().collect();
+        let [warning, verdict] = lines.as_slice() else {
+            panic!("a warning and a verdict: {lines:?}")
+        };
+        assert!(
+            warning.starts_with("warning: gateway.server.names.allow is empty"),
+            "{warning}"
+        );
+        assert!(verdict.contains("can be used"), "{verdict}");
+    }
+    for part in ["challenges", "profiles"] {
+        for empty in ["[]", "\"\"", "\" , \""] {
+            let toml = format!("[gateway.server]\n{part} = {empty}\n");
+            let key = format!("gateway.server.{part}");
+            let words = [key.as_str(), "at least one is needed"];
+            ended_with(&check(&authority, &toml), 2, &words);
+            is_refused(Setup::new().configuration(&toml), &words);
+        }
+    }
+    let none = check(&authority, "gateway = {}\n");
+    ended_with(&none, 2, &["gateway", "there is none"]);
+}
+
+#[test]
 fn an_unknown_flag_is_a_usage_error() {
     let authority = Authority::prepare(Setup::new());
     let mut command = authority.serve_command();
