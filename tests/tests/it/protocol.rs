@@ -7,6 +7,7 @@ mod bindings;
 mod caa;
 mod csr;
 mod der;
+mod echoes;
 mod finalize;
 mod gateways;
 mod jws;
