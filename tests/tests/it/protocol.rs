@@ -5,6 +5,7 @@ mod addresses;
 mod bench;
 mod bindings;
 mod caa;
+mod counts;
 mod csr;
 mod der;
 mod echoes;
