@@ -26,6 +26,7 @@ mod reuse;
 mod revocation;
 mod sizes;
 mod targets;
+mod timing;
 mod tls_alpn;
 mod transport;
 mod why;
