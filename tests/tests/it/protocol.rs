@@ -10,6 +10,7 @@ mod csr;
 mod der;
 mod echoes;
 mod finalize;
+mod floods;
 mod gateways;
 mod jws;
 mod key_change;
