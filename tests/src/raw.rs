@@ -60,6 +60,12 @@ impl Client {
         }
     }
 
+    /// What its subscriber controls.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// The URL of a resource, as in `newOrder`.
     ///
     /// # Panics

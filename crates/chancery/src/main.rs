@@ -276,6 +276,9 @@ pub(crate) fn load_config(file: Option<&Path>) -> Result<(Config, config::Checke
 
 fn check_config(file: Option<&Path>) -> Result<(), Exit> {
     let (_, checked) = load_config(file)?;
+    for warning in &checked.warnings {
+        println!("warning: {warning}");
+    }
     let gateways: Vec<&str> = checked.gateways.keys().map(String::as_str).collect();
     println!(
         "the configuration can be used; gateways: {}",

@@ -59,6 +59,9 @@ pub(crate) fn start_log() {
 pub(crate) fn serve(place: &Place) -> Result<(), Exit> {
     start_log();
     let (config, checked) = load_config(place.config.as_deref())?;
+    for warning in &checked.warnings {
+        tracing::warn!("{warning}");
+    }
     let folder = DataFolder::take(&place.data, &checked.database).map_err(Exit::failed)?;
     let contents = folder.contents().map_err(Exit::failed)?;
     let bound = Bound::bind(&config, &folder)?;

@@ -5,6 +5,7 @@
 
 mod answer;
 mod cors;
+mod even_time;
 mod key_change;
 mod nonce;
 mod problem;
@@ -17,6 +18,7 @@ mod terms;
 mod urls;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chancery_authority::gateway::Gateway;
 use chancery_engine::Engine;
@@ -27,6 +29,7 @@ pub use nonce::{Nonces, Redeemed};
 pub use urls::Urls;
 
 use crate::acme::answer::{method_not_allowed, not_found};
+use crate::acme::even_time::EvenTime;
 use crate::acme::problem::Failure;
 use crate::acme::request::Accepts;
 use crate::acme::route::{Resource, Route};
@@ -40,6 +43,7 @@ pub struct AcmeFront {
     pub(crate) nonces: Nonces,
     pub(crate) urls: Urls,
     pub(crate) metrics: Arc<HttpMetrics>,
+    even_time: EvenTime,
 }
 
 impl AcmeFront {
@@ -51,6 +55,7 @@ impl AcmeFront {
             nonces,
             urls,
             metrics,
+            even_time: EvenTime::start(),
         }
     }
 
@@ -123,7 +128,12 @@ impl AcmeFront {
                 let signed = self
                     .authenticate(gateway, path, (request, peer), accepts)
                     .await?;
-                self.resource(gateway, resource, &signed).await
+                let proven = Instant::now();
+                let answer = self.resource(gateway, resource, &signed).await;
+                if matches!(&answer, Err(failure) if failure.is_not_yours()) {
+                    self.even_time.hold(proven).await;
+                }
+                answer
             }
             _ => Ok(method_not_allowed(self, gateway)),
         }

@@ -1,7 +1,9 @@
 //! The accept loop: connections in, bounded; requests to a handler; a graceful end.
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -160,13 +162,20 @@ impl<H: Handler> Connection<H> {
     {
         let builder = self.builder();
         let handler = self.handler;
-        let service = service_fn(move |request| {
+        let begun = AtomicBool::new(false);
+        let service = service_fn(|request| {
+            begun.store(true, Ordering::Relaxed);
             let handler = Arc::clone(&handler);
             async move { Ok::<_, std::convert::Infallible>(handler.handle(request, peer).await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        // Broken connections are everyday; what was asked has been answered or not.
-        let _ = self.watcher.watch(connection.into_owned()).await;
+        let mut connection = pin!(self.watcher.watch(connection));
+        // Until the first request nothing else looks at the clock: not while the versions are told apart, nor while
+        // HTTP/2 begins (failures B10). Broken connections are everyday; what was asked has been answered or not.
+        let early = tokio::time::timeout(self.limits.head, &mut connection).await;
+        if early.is_err() && begun.load(Ordering::Relaxed) {
+            let _ = connection.await;
+        }
     }
 
     fn builder(&self) -> auto::Builder<TokioExecutor> {
@@ -189,5 +198,87 @@ impl<H: Handler> Connection<H> {
             .keep_alive_interval(Some(limits.head))
             .keep_alive_timeout(limits.head);
         builder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_millis(150);
+    /// What is not ended by then is held.
+    const ENDED_WITHIN: Duration = Duration::from_secs(5);
+
+    struct Echo;
+
+    impl Handler for Echo {
+        async fn handle(&self, request: Request<Incoming>, _peer: Peer) -> Answer {
+            let body = request.into_body().collect().await;
+            Response::new(Full::new(body.map(|it| it.to_bytes()).unwrap_or_default()))
+        }
+    }
+
+    /// A listener that gives heads little time, and the end of it.
+    async fn listening() -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = watch::channel(false);
+        let limits = Limits {
+            head: HEAD,
+            ..Limits::default()
+        };
+        tokio::spawn(serve_tcp(listener, None, Arc::new(Echo), limits, stopped));
+        (address, stop)
+    }
+
+    /// What is said to a client that says this and falls silent, until it is hung up on.
+    async fn said_to(address: SocketAddr, opening: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        stream.write_all(opening).await.expect("is taken");
+        let mut said = Vec::new();
+        tokio::time::timeout(ENDED_WITHIN, stream.read_to_end(&mut said))
+            .await
+            .unwrap_or_else(|_| panic!("held after {:?}", String::from_utf8_lossy(opening)))
+            .ok();
+        said
+    }
+
+    #[tokio::test]
+    async fn b10_a_connection_that_falls_silent_is_ended_wherever_it_stands() {
+        let (address, _stop) = listening().await;
+        let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let unfinished = [&settings[..], b"\0\0\x01\x01\0\0\0\0\x01\x82"].concat();
+        for opening in [
+            &b""[..],
+            b"G",
+            b"P",
+            b"PRI * HTTP/2.0\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            settings,
+            &unfinished,
+            b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+        ] {
+            said_to(address, opening).await;
+        }
+        // One that was answered and stays is ended too.
+        let said = said_to(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert!(said.starts_with(b"HTTP/1.1 200 OK\r\n"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_keeps_asking_is_not_hung_up_on() {
+        let (address, _stop) = listening().await;
+        let mut stream = TcpStream::connect(address).await.expect("connects");
+        for _ in 0..4 {
+            tokio::time::sleep(HEAD / 2).await;
+            let asked = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(asked).await.expect("is taken");
+            let mut some = [0; 512];
+            let count = stream.read(&mut some).await.expect("an answer");
+            assert!(some[..count].starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod extension;
 pub(crate) mod key_id;
 mod key_usage;
 mod known;
+pub(crate) mod name_constraints;
 pub(crate) mod pointer;
 pub(crate) mod purposes;
 pub(crate) mod signed;
@@ -265,7 +266,19 @@ impl Certificate {
     /// certificate must not be trusted.
     #[must_use]
     pub fn has_unknown_critical_extension(&self) -> bool {
+        let constrained = self.known.name_constraints.as_ref();
+        self.known.has_unknown_critical || constrained.is_some_and(|found| found.critical)
+    }
+
+    /// The same for those who keep name constraints.
+    pub(crate) fn has_critical_extension_besides_name_constraints(&self) -> bool {
         self.known.has_unknown_critical
+    }
+
+    /// The value of nameConstraints, which only an issuer reads.
+    pub(crate) fn name_constraints(&self) -> Option<&[u8]> {
+        let found = self.known.name_constraints.as_ref();
+        found.map(|found| &*found.value)
     }
 
     /// The algorithm of the signature.

@@ -2,7 +2,10 @@
 
 use chancery_crypto::SignatureAlgorithm;
 
+use crate::certificate::name_constraints::NameConstraints;
 use crate::certificate::{Certificate, CertificateError, KeyUsage};
+use crate::der::DerError;
+use crate::name::San;
 use crate::profile::ExtKeyUsage;
 use crate::spki::Spki;
 use crate::time::UnixTime;
@@ -26,7 +29,10 @@ pub enum IssuerError {
     /// No subjectKeyIdentifier, which every authorityKeyIdentifier repeats (RFC 5280 §4.2.1.1).
     #[error("the CA certificate has no subjectKeyIdentifier")]
     NoKeyIdentifier,
-    /// A critical extension that this crate does not understand, such as name constraints.
+    /// Name constraints that this crate cannot keep.
+    #[error("the CA certificate's name constraints cannot be kept: {0}")]
+    NameConstraints(DerError),
+    /// A critical extension that this crate does not understand.
     #[error("the CA certificate has a critical extension that is not supported")]
     UnknownCriticalExtension,
 }
@@ -36,6 +42,7 @@ pub enum IssuerError {
 pub struct IssuerCertificate {
     certificate: Certificate,
     key_identifier: Vec<u8>,
+    name_constraints: Option<NameConstraints>,
 }
 
 impl IssuerCertificate {
@@ -58,14 +65,21 @@ impl IssuerCertificate {
         if certificate.subject_der() == crate::certificate::distinguished_name::EMPTY {
             return Err(IssuerError::EmptySubject);
         }
-        if certificate.has_unknown_critical_extension() {
+        if certificate.has_critical_extension_besides_name_constraints() {
             return Err(IssuerError::UnknownCriticalExtension);
         }
+        // Those that are not critical too: other readers keep them.
+        let name_constraints = certificate
+            .name_constraints()
+            .map(NameConstraints::read)
+            .transpose()
+            .map_err(IssuerError::NameConstraints)?;
         let key_identifier = certificate
             .subject_key_id()
             .ok_or(IssuerError::NoKeyIdentifier)?;
         Ok(Self {
             key_identifier: key_identifier.to_vec(),
+            name_constraints,
             certificate,
         })
     }
@@ -132,6 +146,18 @@ impl IssuerCertificate {
             .is_none_or(|purposes| purposes.contains(&purpose))
     }
 
+    /// Whether it may certify only some names.
+    pub(crate) fn limits_names(&self) -> bool {
+        self.name_constraints.is_some()
+    }
+
+    /// Whether it may certify this name, and if it is a wildcard everything below its base (RFC 5280 §4.2.1.10).
+    #[must_use]
+    pub fn permits_name(&self, name: &San) -> bool {
+        let constraints = self.name_constraints.as_ref();
+        constraints.is_none_or(|constraints| constraints.permit(name))
+    }
+
     /// Whether issuer and subject are the same Name, as in a root.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
@@ -144,6 +170,7 @@ mod tests {
     use super::*;
     use crate::certificate::constraints::BasicConstraints;
     use crate::certificate::extension::{write, write_critical};
+    use crate::certificate::name_constraints::fixture::{Base, value};
     use crate::certificate::{distinguished_name, key_id};
     use crate::der::{Writer, tag};
     use crate::oid;
@@ -243,12 +270,47 @@ mod tests {
             usage(w, both);
             identifier(w);
         });
-        // Name constraints, which are not understood here.
+        // Policy constraints, which are not understood here.
         check(name, Err(IssuerError::UnknownCriticalExtension), &|w| {
             constraints(w, true);
             usage(w, both);
             identifier(w);
-            write_critical(w, &[0x55, 0x1d, 0x1e], |w| w.sequence(|_| ()));
+            write_critical(w, &[0x55, 0x1d, 0x24], |w| w.sequence(|_| ()));
         });
+    }
+
+    #[test]
+    fn c5_name_constraints_are_kept_critical_or_not_and_refused_where_they_cannot_be() {
+        let parsed = |critical: bool, base: Base<'_>| {
+            let value = value(&[base], &[]);
+            IssuerCertificate::parse(&with_extensions(Some("CA"), |w| {
+                constraints(w, true);
+                usage(w, KeyUsage::KEY_CERT_SIGN | KeyUsage::CRL_SIGN);
+                identifier(w);
+                match critical {
+                    true => write_critical(w, oid::NAME_CONSTRAINTS, |w| w.raw(&value)),
+                    false => write(w, oid::NAME_CONSTRAINTS, |w| w.raw(&value)),
+                }
+            }))
+        };
+        for critical in [true, false] {
+            let issuer = parsed(critical, Base::Host("a.test")).expect("an issuer");
+            for (name, expected) in [
+                ("x.a.test", true),
+                ("b.test", false),
+                ("*.test.test", false),
+            ] {
+                let san = San::parse(name).expect("a name");
+                assert_eq!(issuer.permits_name(&san), expected, "{name}");
+            }
+            // Who follows a chain does not keep them, and says so where that matters.
+            let certificate = issuer.certificate();
+            assert_eq!(certificate.has_unknown_critical_extension(), critical);
+            let uri = parsed(critical, Base::Other(6, b"a.test")).map(drop);
+            assert!(
+                matches!(uri, Err(IssuerError::NameConstraints(_))),
+                "{uri:?}"
+            );
+        }
     }
 }

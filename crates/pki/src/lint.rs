@@ -133,6 +133,7 @@ const LEAF_RULES: Rules<fn(&Leaf<'_>) -> Finding> = &[
     ("san_form", names::form),
     ("san_order", names::order),
     ("san_count", names::count),
+    ("san_within_constraints", names::within_constraints),
     ("key_class", key::class),
     ("key_usage", usage::key_usage),
     ("ext_key_usage", usage::ext_key_usage),
@@ -153,6 +154,7 @@ const CA_RULES: Rules<fn(&Subject<'_>) -> Finding> = &[
     ("ca_path_len", ca::path_len),
     ("ca_ext_key_usage", ca::ext_key_usage),
     ("ca_pointers", ca::pointers),
+    ("ca_name_constraints", ca::name_constraints),
     ("extension_known", extensions::known_in_ca),
     ("extension_criticality", extensions::criticality_in_ca),
 ];

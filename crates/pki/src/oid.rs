@@ -48,6 +48,8 @@ pub(crate) const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 pub(crate) const REASON_CODE: &[u8] = &[0x55, 0x1d, 0x15];
 /// id-ce-issuingDistributionPoint, RFC 5280 §5.2.5
 pub(crate) const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 0x1c];
+/// id-ce-nameConstraints, RFC 5280 §4.2.1.10
+pub(crate) const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 /// id-ce-cRLDistributionPoints, RFC 5280 §4.2.1.13
 pub(crate) const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 0x1f];
 /// id-ce-certificatePolicies, RFC 5280 §4.2.1.4

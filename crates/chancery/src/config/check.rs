@@ -20,6 +20,8 @@ pub(crate) struct Checked {
     pub(crate) rates: Rates,
     /// The store's file, relative to the data folder if it is not absolute.
     pub(crate) database: String,
+    /// What can be used, and is hardly meant.
+    pub(crate) warnings: Vec<String>,
 }
 
 fn value(key: impl Into<String>, message: impl Into<String>) -> ConfigError {
@@ -58,6 +60,7 @@ impl Config {
             )
         })?;
         Ok(Checked {
+            warnings: gateways.values().filter_map(warning).collect(),
             gateways,
             default_gateway,
             profiles,
@@ -124,6 +127,18 @@ fn rate(text: &str) -> Option<Option<Rate>> {
     Rate::new(count.parse().ok()?, span).map(Some)
 }
 
+/// An empty list allows nothing, so that one which was emptied by mistake opens nothing (failures B15); who did so shall
+/// hear of it.
+fn warning(gateway: &Gateway) -> Option<String> {
+    let Gateway { name, names, .. } = gateway;
+    names.allow.is_empty().then(|| {
+        format!(
+            "gateway.{name}.names.allow is empty: every order there is refused; \
+             write the names that it takes, or [\"*\"] for all"
+        )
+    })
+}
+
 fn gateway(
     name: &str,
     section: &GatewaySection,
@@ -152,7 +167,10 @@ fn gateway(
                 )
             })
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    if challenges.is_empty() {
+        return Err(value(key("challenges"), "at least one is needed"));
+    }
     let offered: Vec<Profile> = section
         .profiles
         .iter()

@@ -135,6 +135,7 @@ fn word_of(counter: u64) -> usize {
 mod tests {
     use super::*;
     use chancery_crypto::SystemEntropy;
+    use chancery_testkit::usage::Usage;
 
     fn nonces() -> Nonces {
         Nonces::new(1, 7, &SystemEntropy)
@@ -216,5 +217,35 @@ mod tests {
         );
         let same = one.bytes().zip(two.bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 8, "{one} {two}");
+    }
+
+    /// Failures B7: ten million requests for a nonce, and nine in ten of them used. A figure beside each would be eighty
+    /// megabytes.
+    #[test]
+    fn nonces_by_the_ten_million_grow_the_process_by_less_than_twenty_megabytes() {
+        const COUNT: usize = 10_000_000;
+        const BYTES_MORE_MAX: u64 = 20_000_000;
+        let resident = || {
+            let usage = Usage::of(std::process::id()).expect("this process runs");
+            usage.rss_bytes
+        };
+        let nonces = nonces();
+        // The pages of the bitmap are not there before they are written; they belong to the growth.
+        let before = resident();
+        let mut most = before;
+        for count in 0..COUNT {
+            let nonce = nonces.issue();
+            if !count.is_multiple_of(10) {
+                assert_eq!(nonces.redeem(&nonce), Redeemed::Yes, "{count}");
+            }
+            if count.is_multiple_of(1_000_000) {
+                most = most.max(resident());
+            }
+        }
+        most = most.max(resident());
+        assert!(
+            most < before + BYTES_MORE_MAX,
+            "from {before} to {most} octets"
+        );
     }
 }

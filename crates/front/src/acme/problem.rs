@@ -82,6 +82,11 @@ impl Failure {
         failure
     }
 
+    /// Whether this answers for what is another's, or nobody's: the two must not be told apart.
+    pub(crate) fn is_not_yours(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && self.problem.kind == ErrorType::Unauthorized.into()
+    }
+
     /// Says where what stands in the way is.
     pub(crate) fn location(mut self, url: String) -> Self {
         self.location = Some(url);

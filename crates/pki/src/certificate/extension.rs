@@ -104,6 +104,7 @@ fn name_of(found: &[u8]) -> &'static str {
         oid::CRL_NUMBER => "cRLNumber",
         oid::REASON_CODE => "reasonCode",
         oid::ISSUING_DISTRIBUTION_POINT => "issuingDistributionPoint",
+        oid::NAME_CONSTRAINTS => "nameConstraints",
         oid::CRL_DISTRIBUTION_POINTS => "cRLDistributionPoints",
         oid::AUTHORITY_KEY_IDENTIFIER => "authorityKeyIdentifier",
         oid::EXT_KEY_USAGE => "extKeyUsage",

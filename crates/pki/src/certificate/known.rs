@@ -21,7 +21,15 @@ pub(super) struct Known {
     pub(super) subject_key_id: Option<Vec<u8>>,
     pub(super) crl_urls: Vec<String>,
     pub(super) ca_issuers_urls: Vec<String>,
+    pub(super) name_constraints: Option<Unread>,
     pub(super) has_unknown_critical: bool,
+}
+
+/// An extension that is kept as it is: not everybody who holds the certificate understands it.
+#[derive(Debug, Clone)]
+pub(super) struct Unread {
+    pub(super) critical: bool,
+    pub(super) value: Vec<u8>,
 }
 
 impl Known {
@@ -69,6 +77,12 @@ impl Known {
             oid::CRL_DISTRIBUTION_POINTS => self.crl_urls = owned(pointer::read_crl_urls(value)?),
             oid::AUTHORITY_INFO_ACCESS => {
                 self.ca_issuers_urls = owned(pointer::read_ca_issuers_urls(value)?);
+            }
+            oid::NAME_CONSTRAINTS => {
+                self.name_constraints = Some(Unread {
+                    critical: extension.critical,
+                    value: value.to_vec(),
+                });
             }
             // Policies limit nothing as long as nobody asks for one (RFC 5280 §6.1.1 d and e).
             oid::CERTIFICATE_POLICIES => {}

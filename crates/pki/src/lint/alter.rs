@@ -10,11 +10,12 @@ use crate::lint::crl::CrlSubject;
 use crate::lint::{
     CA_RULES, CERTIFICATE_RULES, CRL_RULES, Finding, LEAF_RULES, Leaf, Rules, Subject, names,
 };
+use crate::oid;
 use crate::profile::Profile;
-use crate::tbs::Tbs;
 use crate::tbs::fixture::{
     P256, TestCa, crl_request, crl_tbs, issuing_request, new_key, revoked, root_request, spki,
 };
+use crate::tbs::{CaRequest, Tbs};
 use crate::time::UnixTime;
 
 /// One extension, ready to be changed.
@@ -228,6 +229,23 @@ pub(super) fn leaf_case() -> LeafCase {
         profile: Profile::server("server"),
         good,
     }
+}
+
+/// A CA that limits neither paths nor purposes, with this value of nameConstraints.
+pub(super) fn constrained_ca(value: Vec<u8>) -> TestCa {
+    let (root, key) = (TestCa::root(P256), new_key(P256));
+    let info = spki(&key);
+    let request = CaRequest {
+        path_len: None,
+        ..issuing_request(&info, &root.certificate)
+    };
+    let mut parts = Parts::read(crate::tbs::ca(&request).expect("a CA").as_der());
+    parts.extensions.push(Part {
+        oid: oid::NAME_CONSTRAINTS.to_vec(),
+        critical: true,
+        value,
+    });
+    TestCa::signed(&parts.tbs(), &root.key, key)
 }
 
 impl LeafCase {

@@ -111,11 +111,23 @@ pub(super) fn pointers(subject: &Subject<'_>) -> Finding {
     }
 }
 
+/// A CA below one whose names are limited would have to be limited alike, which is not written here: whoever lints what
+/// it signs sees its certificate only.
+pub(super) fn name_constraints(subject: &Subject<'_>) -> Finding {
+    match subject.issuer {
+        Some(issuer) if issuer.limits_names() => {
+            Err("the issuer has name constraints, and signs no CA certificates here".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::name_constraints::fixture::{Base, value};
     use crate::der::Writer;
-    use crate::lint::alter::{CaCase, ca_case, ca_findings, der};
+    use crate::lint::alter::{CaCase, ca_case, ca_findings, constrained_ca, der};
     use crate::tbs::fixture::{P256, TestCa, issuing_request, new_key, root_request, spki};
     use crate::tbs::{CaRequest, ca as make_ca};
 
@@ -264,6 +276,15 @@ mod tests {
         })
         .expect("a CA");
         assert_eq!(ca_findings(&same, Some(&above.certificate)), [""; 0]);
+    }
+
+    #[test]
+    fn c5_a_ca_below_one_with_name_constraints_is_found() {
+        let above = constrained_ca(value(&[Base::Host("a.test")], &[]));
+        let key = spki(&new_key(P256));
+        let tbs = make_ca(&issuing_request(&key, &above.certificate)).expect("a CA");
+        let found = ca_findings(&tbs, Some(&above.certificate));
+        assert_eq!(found, ["ca_name_constraints"]);
     }
 
     #[test]

@@ -57,6 +57,19 @@ pub(super) fn count(leaf: &Leaf<'_>) -> Finding {
     }
 }
 
+/// The issuer's name constraints hold each name, a wildcard with everything below its base (failures C5).
+pub(super) fn within_constraints(leaf: &Leaf<'_>) -> Finding {
+    let Ok(names) = &leaf.names else {
+        return Ok(());
+    };
+    match names.iter().find(|name| !leaf.issuer.permits_name(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "{name} is outside the name constraints of the issuer"
+        )),
+    }
+}
+
 /// The subject is empty: names stand in subjectAltName, where readers look for them (RFC 9525 §6.3).
 pub(super) fn subject_empty(leaf: &Leaf<'_>) -> Finding {
     if leaf.subject.view.subject == distinguished_name::EMPTY {
@@ -69,8 +82,9 @@ pub(super) fn subject_empty(leaf: &Leaf<'_>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::certificate::name_constraints::fixture::{Base, value};
     use crate::der::tag;
-    use crate::lint::alter::{der, leaf_case, leaf_findings};
+    use crate::lint::alter::{constrained_ca, der, leaf_case, leaf_findings};
     use crate::profile::Profile;
 
     const SAN: &[u8] = oid::SUBJECT_ALT_NAME;
@@ -114,6 +128,37 @@ mod tests {
             let value =
                 der(|w| w.sequence(|w| names.iter().for_each(|name| w.context_ia5(2, name))));
             case.breaks("san_order", |parts| parts.extension(SAN).value = value);
+        }
+    }
+
+    #[test]
+    fn c5_a_name_outside_the_constraints_of_the_issuer_is_found_before_it_is_signed() {
+        let ca = constrained_ca(value(
+            &[Base::Host("accept.example.test"), Base::Host("open.test")],
+            &[Base::Host("SECRET.open.test")],
+        ));
+        let findings = |name: &str| {
+            let tbs = ca.leaf_tbs(&["ok.open.test", name]);
+            leaf_findings(&tbs, &Profile::server("server"), &ca.certificate)
+        };
+        for inside in [
+            "accept.example.test",
+            "*.accept.example.test",
+            "open.test",
+            "10.0.0.1",
+        ] {
+            assert_eq!(findings(inside), [""; 0], "{inside}");
+        }
+        for outside in [
+            "*.example.test",
+            "accept.example.test.evil.test",
+            "xaccept.example.test",
+            "secret.open.test",
+            "Secret.Open.Test",
+            "a.secret.open.test",
+            "*.open.test",
+        ] {
+            assert_eq!(findings(outside), ["san_within_constraints"], "{outside}");
         }
     }
 

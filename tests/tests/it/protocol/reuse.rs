@@ -1,7 +1,12 @@
 //! What was proven before, and what it is good for: authorizations without an order, orders that rest on earlier proof,
 //! revocation by whoever has proven all names (RFC 8555 §7.4.1, §7.6; failures A10, D10).
 
-use chancery_tests::{Account, Authority, Reply, Setup, csr_for, new_key};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use chancery_acme::dns01_value;
+use chancery_pki::San;
+use chancery_testkit::hostile_alpn::{Answer, ChallengeCertificate, HostileAlpn};
+use chancery_tests::{Account, Authority, Order, Reply, Setup, csr_for, new_key, runtime};
 use serde_json::{Value, json};
 
 fn ask(account: &Account<'_>, name: &str) -> Reply {
@@ -155,4 +160,126 @@ fn d10_whoever_has_proven_every_name_may_revoke() {
         "what was given up counts no more"
     );
     authority.check_invariants();
+}
+
+const KINDS: [&str; 3] = ["http-01", "dns-01", "tls-alpn-01"];
+
+fn tls_host(authority: &Authority) -> HostileAlpn {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, authority.tls_port()));
+    let started = runtime().block_on(HostileAlpn::start_on(addr));
+    started.expect("the port is free")
+}
+
+/// Proves the one name of an order by this kind of challenge, and no other.
+fn prove_by(account: &Account<'_>, tls: &HostileAlpn, order: &Order, kind: &str) {
+    let url = order.authorizations().remove(0);
+    let name = account.read(&url).json()["identifier"]["value"].clone();
+    let name = name.as_str().expect("a name");
+    let token = account.challenge(&url, kind)["token"].clone();
+    let token = token.as_str().expect("a token");
+    let proof = account.key_authorization(token);
+    let site = account.client.site();
+    match kind {
+        "http-01" => site.tokens.put_token(token, proof),
+        "dns-01" => site.add_dns01(name, &dns01_value(&proof)),
+        _ => {
+            let san = San::parse(name).expect("a name");
+            tls.on(
+                name,
+                Answer::Show(ChallengeCertificate::right(&san, &proof)),
+            );
+        }
+    }
+    account.respond(&url, kind);
+    let decided = account.decided(&url, &["valid", "invalid"]);
+    let decided = decided.expect("an answer").json();
+    assert_eq!(decided["status"], "valid", "{kind}: {decided}");
+    let ready = account.look_at(order).expect("the order");
+    assert_eq!(ready.status(), "ready", "{kind}");
+    let key = new_key();
+    let csr = csr_for(&key, &[name]);
+    account.try_fetch(&ready, key, &csr).expect("a certificate");
+}
+
+/// That a wildcard gets an authorization of its own, which only DNS can prove.
+fn wildcard_begins_anew(account: &Account<'_>, base: &str, proven: &[String]) {
+    let wildcard = account.order(&[&format!("*.{base}")]);
+    assert_eq!(wildcard.status(), "pending");
+    let [url] = wildcard.authorizations().try_into().expect("one");
+    assert!(!proven.contains(&url), "{url} is new");
+    let authorization = account.read(&url).json();
+    assert_eq!(authorization["status"], "pending");
+    assert_eq!(authorization["wildcard"], true);
+    assert_eq!(kinds(&authorization), ["dns-01"]);
+}
+
+#[test]
+fn a10_a_name_proven_by_any_challenge_serves_itself_again_and_never_its_wildcard() {
+    let authority =
+        Authority::start_with(Setup::new().set("gateway.server.reuse_authorizations", true));
+    let tls = tls_host(&authority);
+    let client = authority.client();
+    for kind in KINDS {
+        let account = client.register();
+        let first = account.order(&["a.test"]);
+        assert_eq!(first.status(), "pending", "{kind}: nobody else's proof");
+        prove_by(&account, &tls, &first, kind);
+        let again = account.order(&["a.test"]);
+        assert_eq!(again.status(), "ready", "{kind}");
+        assert_eq!(again.authorizations(), first.authorizations(), "{kind}");
+        wildcard_begins_anew(&account, "a.test", &first.authorizations());
+        // Together with what was proven, it is still the wildcard that has to be.
+        let both = account.order(&["a.test", "*.a.test"]);
+        assert_eq!(both.status(), "pending", "{kind}");
+        // And the wildcard, once proven, does not prove names below its base, nor the base for others.
+        assert_eq!(account.order(&["x.a.test"]).status(), "pending", "{kind}");
+    }
+    authority.check_invariants();
+}
+
+#[test]
+fn a10_what_is_not_reused_is_proven_each_time_anew() {
+    let authority = Authority::start();
+    let tls = tls_host(&authority);
+    let client = authority.client();
+    let account = client.register();
+    let mut seen = Vec::new();
+    for kind in KINDS {
+        for _ in 0..2 {
+            let order = account.order(&["a.test"]);
+            assert_eq!(order.status(), "pending", "{kind}");
+            let url = order.authorizations().remove(0);
+            let token = account.challenge(&url, kind)["token"].clone();
+            assert!(!seen.contains(&token), "{kind}: {token} is fresh");
+            seen.push(token);
+            prove_by(&account, &tls, &order, kind);
+        }
+        wildcard_begins_anew(&account, "a.test", &[]);
+    }
+    authority.check_invariants();
+}
+
+#[test]
+fn a10_a_proof_by_a_challenge_that_is_no_longer_offered_serves_nothing() {
+    let mut authority =
+        Authority::start_with(Setup::new().set("gateway.server.reuse_authorizations", true));
+    let tls = tls_host(&authority);
+    let client = authority.client();
+    let account = client.register();
+    let first = account.order(&["a.test"]);
+    prove_by(&account, &tls, &first, "http-01");
+    assert_eq!(account.order(&["a.test"]).status(), "ready");
+    authority.set("gateway.server.challenges", "dns-01,tls-alpn-01");
+    authority.restart();
+    // The nonces of before are void.
+    let client = authority.client();
+    let account = Account {
+        client: &client,
+        ..account
+    };
+    let now = account.order(&["a.test"]);
+    assert_eq!(now.status(), "pending");
+    let [url] = now.authorizations().try_into().expect("one");
+    assert!(!first.authorizations().contains(&url), "{url} is new");
+    assert_eq!(account.offered(&url), ["dns-01", "tls-alpn-01"]);
 }
