@@ -24,6 +24,7 @@ mod ownership;
 mod redirects;
 mod renewal;
 mod reuse;
+mod reuse_beside;
 mod revocation;
 mod sizes;
 mod targets;
