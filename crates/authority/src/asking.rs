@@ -5,6 +5,7 @@ use chancery_pki::UnixTime;
 
 use crate::account::Owner;
 use crate::gateway::Gateway;
+use crate::issuer::LiveIssuer;
 
 /// When, where and by whom something new is asked for. Time and randomness come from outside.
 pub struct Asking<'a> {
@@ -16,6 +17,8 @@ pub struct Asking<'a> {
     pub entropy: &'a dyn Entropy,
     /// Where the request came in.
     pub gateway: &'a Gateway,
+    /// Who will sign.
+    pub issuer: &'a LiveIssuer,
     /// Who asks.
     pub owner: Owner,
 }

@@ -230,6 +230,7 @@ impl Authorization {
             return Err(Refusal::WildcardNotAlone);
         }
         gateway.names.check_all([&identifier])?;
+        asking.issuer.check_names([&identifier])?;
         let made = Self {
             id: AuthorizationId(ids.next(asking.now_millis)),
             version: 1,

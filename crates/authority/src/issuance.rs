@@ -170,6 +170,7 @@ pub fn claim(finalize: &Finalize<'_>) -> Result<(Decision, Order), Refusal> {
     // The authority's own names stand in its configuration, not in the rules for clients.
     if order.account != AccountId::AUTHORITY {
         gateway.names.check_all(&order.names)?;
+        issuer.check_names(&order.names)?;
     }
     check_csr(finalize, profile)?;
     check_evidence(*now, order, finalize.authorizations)?;

@@ -307,6 +307,7 @@ impl Order {
             now_millis,
             entropy,
             gateway,
+            issuer,
             owner,
         } = *asking;
         let account = owner.id;
@@ -317,6 +318,7 @@ impl Order {
             return Err(Refusal::NameCount { count, max });
         }
         gateway.names.check_all(&wanted.names)?;
+        issuer.check_names(&wanted.names)?;
         profile.check_asked(now, wanted.validity)?;
         let replaced = match wanted.replaces {
             None => None,

@@ -242,6 +242,9 @@ pub enum NameRefusal {
     /// No allow pattern of the gateway matches.
     #[error("the gateway's allow list does not contain it")]
     NotAllowed,
+    /// The issuer's certificate is for other names.
+    #[error("the certificate of the issuer does not let it certify such a name")]
+    OutsideIssuer,
     /// The account's binding is for other names.
     #[error("the external account binding of this account is not for it")]
     OutsideBinding,

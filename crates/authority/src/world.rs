@@ -254,6 +254,7 @@ impl World {
             now_millis: self.now.0 * 1000,
             entropy: &self.chance,
             gateway: &self.gateway,
+            issuer: &self.issuer,
             owner,
         };
         Order::create(&mut self.ids, &asking, wanted, Proven(proven))

@@ -106,6 +106,7 @@ impl Engine {
             now_millis: self.clock.now_millis(),
             entropy: &*self.entropy,
             gateway,
+            issuer: self.issuer(),
             owner,
         }
     }
