@@ -46,10 +46,10 @@ pub(crate) struct Create {
     #[arg(long, conflicts_with = "accounts")]
     single_use: bool,
     /// It makes at most so many accounts
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     accounts: Option<u32>,
     /// Its accounts get at most so many certificates; renewals that name what they replace are not counted
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     certificates: Option<u32>,
     /// Names its accounts may ask for: host.example.org, *.example.org, 10.0.0.0/8, or * for all that the gateway allows;
     /// may be given again

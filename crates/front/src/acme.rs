@@ -1,8 +1,9 @@
 //! The ACME gateway (RFC 8555): protocol in, protocol out. It decides nothing.
 //!
 //! A request passes, in this order and cheapest first: route, method, media type, size, JWS form, URL, nonce, account,
-//! signature ([`request`]); then one function per resource ([`resources`]) asks the engine and shapes the answer.
+//! signature ([`request`]); then one function per resource ([`accounts`], [`resources`]) asks the engine and shapes the answer.
 
+mod accounts;
 mod answer;
 mod cors;
 mod even_time;

@@ -3,10 +3,10 @@ use std::borrow::Cow;
 use chancery_crypto::{MacAlgorithm, MacKey};
 use serde::de::MapAccess;
 
-use crate::jws::JwsMembers;
+use crate::jws::Flattened;
 use crate::object::{self, Member, Members};
 use crate::sign::quoted;
-use crate::{DEPTH_MAX, Jwk, JwsError, b64, nested_deeper_than, unb64};
+use crate::{DEPTH_MAX, Jwk, JwsError, b64, nested_deeper_than};
 
 /// Octets of a binding that are read. With an RSA key of 4096 bits it has 1,200.
 const BINDING_BYTES_MAX: usize = 8 * 1024;
@@ -61,17 +61,12 @@ impl BindingJws {
                 bytes_max: BINDING_BYTES_MAX,
             });
         }
-        let mut members = JwsMembers::default();
-        object::read_text(json, &mut members)?;
-        let protected = needed(members.protected, "`protected` is missing")?;
-        let payload_text = needed(members.payload, "`payload` is missing")?;
-        let signature = needed(members.signature, "`signature` is missing")?;
-        let header = decode(&protected, "`protected` is not base64url without padding")?;
-        if nested_deeper_than(DEPTH_MAX, &header) {
+        let flattened = Flattened::read(json)?;
+        if nested_deeper_than(DEPTH_MAX, &flattened.header) {
             return Err(malformed("nested too deeply"));
         }
         let mut said = BindingHeader::default();
-        object::read_text(&header, &mut said)?;
+        object::read_text(&flattened.header, &mut said)?;
         let algorithm = match needed(said.alg, "`alg` is missing")?.as_ref() {
             "HS256" => MacAlgorithm::HmacSha256,
             "HS384" => MacAlgorithm::HmacSha384,
@@ -82,9 +77,9 @@ impl BindingJws {
             algorithm,
             kid: needed(said.kid, "`kid` is missing")?.into_owned(),
             url: needed(said.url, "`url` is missing")?.into_owned(),
-            signing_input: [protected.as_bytes(), b".", payload_text.as_bytes()].concat(),
-            payload: decode(&payload_text, "`payload` is not base64url without padding")?,
-            tag: decode(&signature, "`signature` is not base64url without padding")?,
+            signing_input: flattened.signing_input,
+            payload: flattened.payload,
+            tag: flattened.signature,
         })
     }
 
@@ -121,10 +116,6 @@ fn malformed(fault: &'static str) -> JwsError {
 
 fn needed<T>(value: Option<T>, fault: &'static str) -> Result<T, JwsError> {
     value.ok_or_else(|| malformed(fault))
-}
-
-fn decode(text: &str, fault: &'static str) -> Result<Vec<u8>, JwsError> {
-    unb64(text).map_err(|_| malformed(fault))
 }
 
 #[derive(Default)]

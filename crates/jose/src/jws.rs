@@ -34,28 +34,12 @@ impl Jws {
                 bytes_max: BODY_BYTES_MAX,
             });
         }
-        let mut members = JwsMembers::default();
-        object::read_text(body, &mut members)?;
-        let protected = members
-            .protected
-            .ok_or_else(|| malformed("`protected` is missing"))?;
-        let payload_text = members
-            .payload
-            .ok_or_else(|| malformed("`payload` is missing"))?;
-        let signature = members
-            .signature
-            .ok_or_else(|| malformed("`signature` is missing"))?;
-
-        let decoded = decode(&protected, "`protected` is not base64url without padding")?;
-        let header = Header::parse(&decoded)?;
-        let payload = decode(&payload_text, "`payload` is not base64url without padding")?;
-        let signature = decode(&signature, "`signature` is not base64url without padding")?;
-        let signing_input = [protected.as_bytes(), b".", payload_text.as_bytes()].concat();
+        let flattened = Flattened::read(body)?;
         Ok(Self {
-            header,
-            signing_input,
-            payload,
-            signature,
+            header: Header::parse(&flattened.header)?,
+            signing_input: flattened.signing_input,
+            payload: flattened.payload,
+            signature: flattened.signature,
         })
     }
 
@@ -120,12 +104,36 @@ fn decode(text: &str, fault: &'static str) -> Result<Vec<u8>, JwsError> {
     unb64(text).map_err(|_| malformed(fault))
 }
 
-/// The members of the flattened serialisation, still encoded.
+/// A message in flattened serialisation taken apart, its header still unread.
+pub(crate) struct Flattened {
+    pub(crate) header: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) signing_input: Vec<u8>,
+}
+
+impl Flattened {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, JwsError> {
+        let mut members = JwsMembers::default();
+        object::read_text(json, &mut members)?;
+        let needed = |member: Option<_>, fault| member.ok_or_else(|| malformed(fault));
+        let protected = needed(members.protected, "`protected` is missing")?;
+        let payload = needed(members.payload, "`payload` is missing")?;
+        let signature = needed(members.signature, "`signature` is missing")?;
+        Ok(Self {
+            header: decode(&protected, "`protected` is not base64url without padding")?,
+            signing_input: [protected.as_bytes(), b".", payload.as_bytes()].concat(),
+            payload: decode(&payload, "`payload` is not base64url without padding")?,
+            signature: decode(&signature, "`signature` is not base64url without padding")?,
+        })
+    }
+}
+
 #[derive(Default)]
-pub(crate) struct JwsMembers<'de> {
-    pub(crate) protected: Option<Cow<'de, str>>,
-    pub(crate) payload: Option<Cow<'de, str>>,
-    pub(crate) signature: Option<Cow<'de, str>>,
+struct JwsMembers<'de> {
+    protected: Option<Cow<'de, str>>,
+    payload: Option<Cow<'de, str>>,
+    signature: Option<Cow<'de, str>>,
 }
 
 impl<'de> Members<'de> for JwsMembers<'de> {

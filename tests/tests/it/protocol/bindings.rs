@@ -240,9 +240,14 @@ fn h7_a_mac_key_is_told_once_and_written_nowhere() {
 #[test]
 fn what_an_operator_gets_wrong_is_named() {
     let authority = authority();
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 8] = [
         (&["create"], 2, "--gateway"),
         (&["create", "--gateway", "nowhere"], 1, "no such gateway"),
+        (
+            &["create", "--gateway", "server", "--accounts", "0"],
+            2,
+            "--accounts",
+        ),
         (
             &["create", "--gateway", "server", "--name", "*.*"],
             1,
