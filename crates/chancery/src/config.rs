@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub(crate) use check::Checked;
 pub(crate) use text::parse_span;
-use text::{one_or_many, span};
+use text::{one_or_many, some_one_or_many, span};
 
 /// What the operator wrote.
 #[derive(Debug, Clone, Deserialize)]
@@ -100,12 +100,13 @@ pub(crate) struct GatewaySection {
     pub(crate) pre_authorization: bool,
     /// Whether what was proven for one order serves later ones.
     pub(crate) reuse_authorizations: bool,
-    /// The names by which CAA records may permit this authority; without any, CAA is not checked.
-    #[serde(deserialize_with = "one_or_many")]
-    pub(crate) caa_identities: Vec<String>,
-    /// Zones of one's own, in which CAA is not checked.
-    #[serde(deserialize_with = "one_or_many")]
-    pub(crate) private_suffixes: Vec<String>,
+    /// The names by which CAA records may permit this authority; the host of `server.url` where nothing is said. An empty
+    /// list switches the check off.
+    #[serde(deserialize_with = "some_one_or_many")]
+    pub(crate) caa_identities: Option<Vec<String>>,
+    /// Zones of one's own, in which CAA is not checked; those that nobody has in public where nothing is said.
+    #[serde(deserialize_with = "some_one_or_many")]
+    pub(crate) private_suffixes: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -207,8 +208,8 @@ impl Default for GatewaySection {
             names: NamesSection::default(),
             pre_authorization: false,
             reuse_authorizations: false,
-            caa_identities: Vec::new(),
-            private_suffixes: Vec::new(),
+            caa_identities: None,
+            private_suffixes: None,
         }
     }
 }
@@ -320,6 +321,47 @@ mod tests {
         assert_eq!(lifetimes, [7 * 86_400, 47 * 86_400]);
         let config = load("[profile.server]\nlifetime = \"7d\"\n", &[]).expect("loads");
         assert_eq!(config.profile[DEFAULT_NAME].lifetime, 7 * 86_400);
+    }
+
+    #[test]
+    fn caa_is_checked_by_the_servers_own_name_unless_something_else_is_said() {
+        let rules = |toml: &str| {
+            let checked = load(toml, &[])
+                .expect("loads")
+                .check()
+                .expect("it can be used");
+            checked.gateways[DEFAULT_NAME].caa.clone()
+        };
+        let dns = |text| chancery_pki::San::parse_dns(text).expect("a name");
+        let url = "[server]\nurl = \"https://ca.corp.example:8443\"\n";
+        let usual = rules(url);
+        assert_eq!(usual.identities, ["ca.corp.example"]);
+        assert!(usual.apply_to(&dns("www.corp.com")));
+        for private in [
+            "a.test",
+            "www.corp.example",
+            "db.corp.internal",
+            "x.home.arpa",
+        ] {
+            assert!(!usual.apply_to(&dns(private)), "{private}");
+        }
+        let own = "[gateway.server]\nprivate_suffixes = [\"corp.com\"]\n";
+        let own = rules(&format!("{url}{own}"));
+        assert!(!own.apply_to(&dns("www.corp.com")) && own.apply_to(&dns("a.test")));
+        let off = rules(&format!("{url}[gateway.server]\ncaa_identities = []\n"));
+        assert!(!off.apply_to(&dns("www.corp.com")));
+        for nameless in [
+            "",
+            "https://10.0.0.1:8443",
+            "https://[fd00::1]",
+            "https://localhost",
+        ] {
+            let url = match nameless {
+                "" => String::new(),
+                url => format!("[server]\nurl = \"{url}\"\n"),
+            };
+            assert!(rules(&url).identities.is_empty(), "{nameless}");
+        }
     }
 
     #[test]

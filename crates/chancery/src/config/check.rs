@@ -112,9 +112,55 @@ impl Config {
     fn gateways(&self, profiles: &[Profile]) -> Result<Gateways, ConfigError> {
         self.gateway
             .iter()
-            .map(|(name, section)| Ok((name.clone(), gateway(name, section, profiles)?)))
+            .map(|(name, section)| {
+                let mut gateway = gateway(name, section, profiles)?;
+                gateway.caa = self.caa_rules(name, section)?;
+                Ok((name.clone(), gateway))
+            })
             .collect()
     }
+
+    /// CAA is checked by the name of this server, outside the zones of one's own, if nothing else is said.
+    fn caa_rules(&self, gateway: &str, section: &GatewaySection) -> Result<CaaRules, ConfigError> {
+        let key = |part: &str| format!("gateway.{gateway}.{part}");
+        let read = |part: &str, words: &[String]| {
+            let read = |word: &String| {
+                DnsName::parse(word)
+                    .map_err(|error| value(key(part), format!("{word:?} is not a name: {error}")))
+            };
+            words.iter().map(read).collect::<Result<Vec<_>, _>>()
+        };
+        let own_name = || own_name(self.server.url.as_deref()).into_iter().collect();
+        let identities = section.caa_identities.clone().unwrap_or_else(own_name);
+        // They are told and compared as they are written, so only their form is looked at.
+        read("caa_identities", &identities)?;
+        let nobodys = || NOBODYS_ZONES.map(str::to_owned).to_vec();
+        let private = section.private_suffixes.clone().unwrap_or_else(nobodys);
+        Ok(CaaRules {
+            identities,
+            private_suffixes: read("private_suffixes", &private)?,
+        })
+    }
+}
+
+/// Zones that nobody has in the public tree, so that nobody publishes there who may issue (RFC 6761, RFC 6762, RFC 8375;
+/// `internal` is kept free for such use).
+const NOBODYS_ZONES: [&str; 7] = [
+    "example",
+    "home.arpa",
+    "internal",
+    "invalid",
+    "local",
+    "localhost",
+    "test",
+];
+
+/// The host of the server's URL, as far as it is a name that CAA records could hold.
+fn own_name(url: Option<&str>) -> Option<String> {
+    let host = url?.strip_prefix("https://")?.split(['/', ':']).next()?;
+    let name = DnsName::parse(host).ok()?;
+    let is_address = host.parse::<std::net::IpAddr>().is_ok();
+    (!is_address && name.labels().count() > 1).then(|| host.to_owned())
 }
 
 /// `off`, or a count within a span of time; `None` for what is neither.
@@ -190,15 +236,6 @@ fn gateway(
             .map(|word| NamePattern::parse(word).map_err(|message| value(key(part), message)))
             .collect::<Result<Vec<_>, _>>()
     };
-    let names = |part: &str, words: &[String]| {
-        let read = |word: &String| {
-            DnsName::parse(word)
-                .map_err(|error| value(key(part), format!("{word:?} is not a name: {error}")))
-        };
-        words.iter().map(read).collect::<Result<Vec<_>, _>>()
-    };
-    // They are told and compared as they are written, so only their form is looked at.
-    names("caa_identities", &section.caa_identities)?;
     Ok(Gateway {
         name: name.to_owned(),
         challenges,
@@ -216,10 +253,7 @@ fn gateway(
             BindingRule::Accepted
         },
         reuse: offer(section.reuse_authorizations),
-        caa: CaaRules {
-            identities: section.caa_identities.clone(),
-            private_suffixes: names("private_suffixes", &section.private_suffixes)?,
-        },
+        caa: CaaRules::default(),
     })
 }
 

@@ -33,6 +33,13 @@ pub(super) fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Stri
     from.deserialize_any(List)
 }
 
+/// The same where nothing said is another thing than an empty list.
+pub(super) fn some_one_or_many<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    one_or_many(from).map(Some)
+}
+
 /// A span such as `47d`, `12h`, `90m`, `3600s`, in seconds.
 pub(super) fn span<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     struct Span;
