@@ -43,11 +43,17 @@ const EXCEPTIONS: [(u8, &str, &str); 35] = [
     (122, "fails", "no TCP for DNS"),
 ];
 
+/// One key that registers several times at once: pebble looks for the key and saves the account in two steps, and answers
+/// 500 to whoever comes between. Whether that is seen depends on how its threads meet.
+const BY_CHANCE: u8 = 124;
+
 #[test]
 fn pebble_fails_what_it_is_known_to_fail_and_nothing_else() {
     if require("pebble").is_none() {
         return;
     }
-    let column = Column::of_pebble(&checks(), |_, _| ()).expect("it is examined");
+    let mut asked = checks();
+    asked.retain(|check| check.number != BY_CHANCE);
+    let column = Column::of_pebble(&asked, |_, _| ()).expect("it is examined");
     only_these(&column, &EXCEPTIONS);
 }
